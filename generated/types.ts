@@ -3462,7 +3462,7 @@ export interface components {
                 problem?: components["schemas"]["Problem"];
             }[];
         };
-        /** @description Which accounts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `domain` without regard to case. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `parentAccount.name`, only holds where there is such a record that the caller may see, whatever the operator. A custom field, such as `customFields.tier`, must be one whose `indexState` is `ready`; which operators and values it takes follows from its type, and `getOrganizationOpenapi` says it. */
+        /** @description Which accounts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `domain` without regard to case. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `parentAccount.name`, only holds where there is such a record that the caller may see, whatever the operator. `followers` are the users who follow the record, `segments` the static segments that it is in. A custom field, such as `customFields.tier`, must be one whose `indexState` is `ready`; which operators and values it takes follows from its type, and `getOrganizationOpenapi` says it. */
         AccountFilter: {
             and: components["schemas"]["AccountFilter"][];
         } | {
@@ -3621,13 +3621,26 @@ export interface components {
             value: ("subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer")[];
         } | {
             /** @enum {string} */
+            field: "followers" | "segments";
+            /** @enum {string} */
+            op: "has";
+            /** Format: uuid */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "followers" | "segments";
+            /** @enum {string} */
+            op: "hasAny" | "hasAll";
+            value: string[];
+        } | {
+            /** @enum {string} */
             field: "createdBy.id" | "updatedBy.id" | "teamId" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "billingAddress.street1" | "billingAddress.street2" | "billingAddress.city" | "billingAddress.region" | "billingAddress.postalCode" | "billingAddress.countryCode" | "shippingAddress" | "shippingAddress.street1" | "shippingAddress.street2" | "shippingAddress.city" | "shippingAddress.region" | "shippingAddress.postalCode" | "shippingAddress.countryCode" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage" | "parentAccount.createdBy.id" | "parentAccount.updatedBy.id" | "parentAccount.teamId" | "parentAccount.legalName" | "parentAccount.domain" | "parentAccount.website" | "parentAccount.type" | "parentAccount.industry" | "parentAccount.phone" | "parentAccount.email" | "parentAccount.numberOfEmployees" | "parentAccount.annualRevenue" | "parentAccount.description" | "parentAccount.billingAddress" | "parentAccount.billingAddress.street1" | "parentAccount.billingAddress.street2" | "parentAccount.billingAddress.city" | "parentAccount.billingAddress.region" | "parentAccount.billingAddress.postalCode" | "parentAccount.billingAddress.countryCode" | "parentAccount.shippingAddress" | "parentAccount.shippingAddress.street1" | "parentAccount.shippingAddress.street2" | "parentAccount.shippingAddress.city" | "parentAccount.shippingAddress.region" | "parentAccount.shippingAddress.postalCode" | "parentAccount.shippingAddress.countryCode" | "parentAccount.parentAccountId" | "parentAccount.source" | "parentAccount.taxId" | "parentAccount.registrationNumber" | "parentAccount.linkedinUrl" | "parentAccount.lifecycleStage";
             /** @enum {string} */
             op: "isNull";
             value: boolean;
         } | {
             /** @enum {string} */
-            field: "tags" | "parentAccount.tags";
+            field: "tags" | "followers" | "segments" | "parentAccount.tags";
             /** @enum {string} */
             op: "isEmpty";
             value: boolean;
@@ -4162,7 +4175,7 @@ export interface components {
                 problem?: components["schemas"]["Problem"];
             }[];
         };
-        /** @description Which contacts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `account.name`, only holds where there is such a record that the caller may see, whatever the operator. A custom field, such as `customFields.tier`, must be one whose `indexState` is `ready`; which operators and values it takes follows from its type, and `getOrganizationOpenapi` says it. */
+        /** @description Which contacts are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `account.name`, only holds where there is such a record that the caller may see, whatever the operator. `followers` are the users who follow the record, `segments` the static segments that it is in. A custom field, such as `customFields.tier`, must be one whose `indexState` is `ready`; which operators and values it takes follows from its type, and `getOrganizationOpenapi` says it. */
         ContactFilter: {
             and: components["schemas"]["ContactFilter"][];
         } | {
@@ -4291,6 +4304,19 @@ export interface components {
             value: ("subscriber" | "lead" | "qualified" | "opportunity" | "customer" | "evangelist" | "former_customer")[];
         } | {
             /** @enum {string} */
+            field: "followers" | "segments";
+            /** @enum {string} */
+            op: "has";
+            /** Format: uuid */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "followers" | "segments";
+            /** @enum {string} */
+            op: "hasAny" | "hasAll";
+            value: string[];
+        } | {
+            /** @enum {string} */
             field: "account.type";
             /** @enum {string} */
             op: "eq" | "ne";
@@ -4352,7 +4378,7 @@ export interface components {
             value: boolean;
         } | {
             /** @enum {string} */
-            field: "tags" | "additionalEmails" | "account.tags" | "reportsTo.tags" | "reportsTo.additionalEmails";
+            field: "tags" | "additionalEmails" | "followers" | "segments" | "account.tags" | "reportsTo.tags" | "reportsTo.additionalEmails";
             /** @enum {string} */
             op: "isEmpty";
             value: boolean;
@@ -4767,7 +4793,7 @@ export interface components {
                 problem?: components["schemas"]["Problem"];
             }[];
         };
-        /** @description Which leads are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. A custom field, such as `customFields.tier`, must be one whose `indexState` is `ready`; which operators and values it takes follows from its type, and `getOrganizationOpenapi` says it. */
+        /** @description Which leads are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly; `email` without regard to case. An amount of money only compares with one in its currency. `followers` are the users who follow the record, `segments` the static segments that it is in. A custom field, such as `customFields.tier`, must be one whose `indexState` is `ready`; which operators and values it takes follows from its type, and `getOrganizationOpenapi` says it. */
         LeadFilter: {
             and: components["schemas"]["LeadFilter"][];
         } | {
@@ -4932,13 +4958,26 @@ export interface components {
             value: ("open" | "working" | "qualified" | "unqualified" | "converted")[];
         } | {
             /** @enum {string} */
+            field: "followers" | "segments";
+            /** @enum {string} */
+            op: "has";
+            /** Format: uuid */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "followers" | "segments";
+            /** @enum {string} */
+            op: "hasAny" | "hasAll";
+            value: string[];
+        } | {
+            /** @enum {string} */
             field: "createdBy.id" | "updatedBy.id" | "teamId" | "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "rating" | "score" | "source" | "sourceDetail" | "utm" | "utm.source" | "utm.medium" | "utm.campaign" | "utm.term" | "utm.content" | "industry" | "numberOfEmployees" | "annualRevenue" | "address" | "address.street1" | "address.street2" | "address.city" | "address.region" | "address.postalCode" | "address.countryCode" | "description" | "convertedAt" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
             /** @enum {string} */
             op: "isNull";
             value: boolean;
         } | {
             /** @enum {string} */
-            field: "tags";
+            field: "tags" | "followers" | "segments";
             /** @enum {string} */
             op: "isEmpty";
             value: boolean;
@@ -5354,7 +5393,7 @@ export interface components {
                 problem?: components["schemas"]["Problem"];
             }[];
         };
-        /** @description Which opportunities are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `account.name`, only holds where there is such a record that the caller may see, whatever the operator. A custom field, such as `customFields.tier`, must be one whose `indexState` is `ready`; which operators and values it takes follows from its type, and `getOrganizationOpenapi` says it. */
+        /** @description Which opportunities are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no value, `ne`, `notIn` and `not` hold, and every other comparison does not. Texts are compared exactly. An amount of money only compares with one in its currency. A condition on a field of a related record, such as `account.name`, only holds where there is such a record that the caller may see, whatever the operator. `followers` are the users who follow the record, `segments` the static segments that it is in. A custom field, such as `customFields.tier`, must be one whose `indexState` is `ready`; which operators and values it takes follows from its type, and `getOrganizationOpenapi` says it. */
         OpportunityFilter: {
             and: components["schemas"]["OpportunityFilter"][];
         } | {
@@ -5532,6 +5571,19 @@ export interface components {
             value: ("open" | "won" | "lost")[];
         } | {
             /** @enum {string} */
+            field: "followers" | "segments";
+            /** @enum {string} */
+            op: "has";
+            /** Format: uuid */
+            value: string;
+        } | {
+            /** @enum {string} */
+            field: "followers" | "segments";
+            /** @enum {string} */
+            op: "hasAny" | "hasAll";
+            value: string[];
+        } | {
+            /** @enum {string} */
             field: "account.type";
             /** @enum {string} */
             op: "eq" | "ne";
@@ -5570,7 +5622,7 @@ export interface components {
             value: boolean;
         } | {
             /** @enum {string} */
-            field: "tags" | "account.tags" | "primaryContact.tags" | "primaryContact.additionalEmails";
+            field: "tags" | "followers" | "segments" | "account.tags" | "primaryContact.tags" | "primaryContact.additionalEmails";
             /** @enum {string} */
             op: "isEmpty";
             value: boolean;

@@ -10596,7 +10596,7 @@ validate189.errors = vErrors;
 return errors === 0;
 }
 
-const schema68 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"AccountFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"if":{"not":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}}},"else":{"allOf":[{"properties":{"field":{"type":"string","maxLength":160,"pattern":"^(?:parentAccount\\.)?customFields\\.[a-z][a-zA-Z0-9_]{0,62}$"}}},{"properties":{"op":{"type":"string","enum":["eq","ne","gt","gte","lt","lte","startsWith","in","notIn","between","isNull"]}}},{"properties":{"value":{"type":["string","number","boolean","array","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","minItems":1,"maxItems":200,"items":{"type":["string","number","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","maxProperties":2,"additionalProperties":true},"maxProperties":2,"additionalProperties":true}}}]}},{"if":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}},"else":{"allOf":[{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId","version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees","createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt","createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type","tags","parentAccount.tags","name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl","type","parentAccount.type","annualRevenue","parentAccount.annualRevenue","lifecycleStage","parentAccount.lifecycleStage","description","billingAddress","shippingAddress","parentAccount.description","parentAccount.billingAddress","parentAccount.shippingAddress"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","parentAccount.id","parentAccount.ownerId","createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","parentAccountId","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.teamId","parentAccount.parentAccountId","type","parentAccount.type","lifecycleStage","parentAccount.lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","parentAccount.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["numberOfEmployees","parentAccount.numberOfEmployees","annualRevenue","parentAccount.annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name","parentAccount.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description","billingAddress","shippingAddress","parentAccount.description","parentAccount.billingAddress","parentAccount.shippingAddress"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type","parentAccount.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type","parentAccount.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","parentAccount.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","parentAccount.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","legalName","domain","website","type","industry","phone","email","numberOfEmployees","annualRevenue","description","billingAddress","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","parentAccountId","source","taxId","registrationNumber","linkedinUrl","lifecycleStage","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.teamId","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.type","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.numberOfEmployees","parentAccount.annualRevenue","parentAccount.description","parentAccount.billingAddress","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.parentAccountId","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl","parentAccount.lifecycleStage"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]}}]};
+const schema68 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"AccountFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"AccountFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"if":{"not":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}}},"else":{"allOf":[{"properties":{"field":{"type":"string","maxLength":160,"pattern":"^(?:parentAccount\\.)?customFields\\.[a-z][a-zA-Z0-9_]{0,62}$"}}},{"properties":{"op":{"type":"string","enum":["eq","ne","gt","gte","lt","lte","startsWith","in","notIn","between","isNull"]}}},{"properties":{"value":{"type":["string","number","boolean","array","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","minItems":1,"maxItems":200,"items":{"type":["string","number","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","maxProperties":2,"additionalProperties":true},"maxProperties":2,"additionalProperties":true}}}]}},{"if":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}},"else":{"allOf":[{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId","version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees","createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt","createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type","tags","parentAccount.tags","name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl","type","parentAccount.type","annualRevenue","parentAccount.annualRevenue","lifecycleStage","parentAccount.lifecycleStage","followers","segments","description","billingAddress","shippingAddress","parentAccount.description","parentAccount.billingAddress","parentAccount.shippingAddress"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","parentAccount.id","parentAccount.ownerId","createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","parentAccountId","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.teamId","parentAccount.parentAccountId","type","parentAccount.type","lifecycleStage","parentAccount.lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","parentAccount.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["numberOfEmployees","parentAccount.numberOfEmployees","annualRevenue","parentAccount.annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags","followers","segments"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name","parentAccount.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description","billingAddress","shippingAddress","parentAccount.description","parentAccount.billingAddress","parentAccount.shippingAddress"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","parentAccountId","parentAccount.id","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.ownerId","parentAccount.teamId","parentAccount.parentAccountId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","numberOfEmployees","parentAccount.version","parentAccount.numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","parentAccount.createdAt","parentAccount.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","parentAccount.createdBy.type","parentAccount.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","parentAccount.tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","legalName","domain","website","industry","phone","email","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","source","taxId","registrationNumber","linkedinUrl","parentAccount.name","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type","parentAccount.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type","parentAccount.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue","parentAccount.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","parentAccount.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","parentAccount.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["followers","segments"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["followers","segments"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","legalName","domain","website","type","industry","phone","email","numberOfEmployees","annualRevenue","description","billingAddress","billingAddress.street1","billingAddress.street2","billingAddress.city","billingAddress.region","billingAddress.postalCode","billingAddress.countryCode","shippingAddress","shippingAddress.street1","shippingAddress.street2","shippingAddress.city","shippingAddress.region","shippingAddress.postalCode","shippingAddress.countryCode","parentAccountId","source","taxId","registrationNumber","linkedinUrl","lifecycleStage","parentAccount.createdBy.id","parentAccount.updatedBy.id","parentAccount.teamId","parentAccount.legalName","parentAccount.domain","parentAccount.website","parentAccount.type","parentAccount.industry","parentAccount.phone","parentAccount.email","parentAccount.numberOfEmployees","parentAccount.annualRevenue","parentAccount.description","parentAccount.billingAddress","parentAccount.billingAddress.street1","parentAccount.billingAddress.street2","parentAccount.billingAddress.city","parentAccount.billingAddress.region","parentAccount.billingAddress.postalCode","parentAccount.billingAddress.countryCode","parentAccount.shippingAddress","parentAccount.shippingAddress.street1","parentAccount.shippingAddress.street2","parentAccount.shippingAddress.city","parentAccount.shippingAddress.region","parentAccount.shippingAddress.postalCode","parentAccount.shippingAddress.countryCode","parentAccount.parentAccountId","parentAccount.source","parentAccount.taxId","parentAccount.registrationNumber","parentAccount.linkedinUrl","parentAccount.lifecycleStage"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","followers","segments","parentAccount.tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]}}]};
 const wrapper0 = {validate: validate191};
 const pattern19 = new RegExp("customFields\\.", "u");
 const pattern20 = new RegExp("^(?:parentAccount\\.)?customFields\\.[a-z][a-zA-Z0-9_]{0,62}$", "u");
@@ -11356,7 +11356,7 @@ const _errs70 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data11 = data.field;
-if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data11 === "id") || (data11 === "createdBy.id")) || (data11 === "updatedBy.id")) || (data11 === "ownerId")) || (data11 === "teamId")) || (data11 === "parentAccountId")) || (data11 === "parentAccount.id")) || (data11 === "parentAccount.createdBy.id")) || (data11 === "parentAccount.updatedBy.id")) || (data11 === "parentAccount.ownerId")) || (data11 === "parentAccount.teamId")) || (data11 === "parentAccount.parentAccountId")) || (data11 === "version")) || (data11 === "numberOfEmployees")) || (data11 === "parentAccount.version")) || (data11 === "parentAccount.numberOfEmployees")) || (data11 === "createdAt")) || (data11 === "updatedAt")) || (data11 === "parentAccount.createdAt")) || (data11 === "parentAccount.updatedAt")) || (data11 === "createdBy.type")) || (data11 === "updatedBy.type")) || (data11 === "parentAccount.createdBy.type")) || (data11 === "parentAccount.updatedBy.type")) || (data11 === "tags")) || (data11 === "parentAccount.tags")) || (data11 === "name")) || (data11 === "legalName")) || (data11 === "domain")) || (data11 === "website")) || (data11 === "industry")) || (data11 === "phone")) || (data11 === "email")) || (data11 === "billingAddress.street1")) || (data11 === "billingAddress.street2")) || (data11 === "billingAddress.city")) || (data11 === "billingAddress.region")) || (data11 === "billingAddress.postalCode")) || (data11 === "billingAddress.countryCode")) || (data11 === "shippingAddress.street1")) || (data11 === "shippingAddress.street2")) || (data11 === "shippingAddress.city")) || (data11 === "shippingAddress.region")) || (data11 === "shippingAddress.postalCode")) || (data11 === "shippingAddress.countryCode")) || (data11 === "source")) || (data11 === "taxId")) || (data11 === "registrationNumber")) || (data11 === "linkedinUrl")) || (data11 === "parentAccount.name")) || (data11 === "parentAccount.legalName")) || (data11 === "parentAccount.domain")) || (data11 === "parentAccount.website")) || (data11 === "parentAccount.industry")) || (data11 === "parentAccount.phone")) || (data11 === "parentAccount.email")) || (data11 === "parentAccount.billingAddress.street1")) || (data11 === "parentAccount.billingAddress.street2")) || (data11 === "parentAccount.billingAddress.city")) || (data11 === "parentAccount.billingAddress.region")) || (data11 === "parentAccount.billingAddress.postalCode")) || (data11 === "parentAccount.billingAddress.countryCode")) || (data11 === "parentAccount.shippingAddress.street1")) || (data11 === "parentAccount.shippingAddress.street2")) || (data11 === "parentAccount.shippingAddress.city")) || (data11 === "parentAccount.shippingAddress.region")) || (data11 === "parentAccount.shippingAddress.postalCode")) || (data11 === "parentAccount.shippingAddress.countryCode")) || (data11 === "parentAccount.source")) || (data11 === "parentAccount.taxId")) || (data11 === "parentAccount.registrationNumber")) || (data11 === "parentAccount.linkedinUrl")) || (data11 === "type")) || (data11 === "parentAccount.type")) || (data11 === "annualRevenue")) || (data11 === "parentAccount.annualRevenue")) || (data11 === "lifecycleStage")) || (data11 === "parentAccount.lifecycleStage")) || (data11 === "description")) || (data11 === "billingAddress")) || (data11 === "shippingAddress")) || (data11 === "parentAccount.description")) || (data11 === "parentAccount.billingAddress")) || (data11 === "parentAccount.shippingAddress"))){
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data11 === "id") || (data11 === "createdBy.id")) || (data11 === "updatedBy.id")) || (data11 === "ownerId")) || (data11 === "teamId")) || (data11 === "parentAccountId")) || (data11 === "parentAccount.id")) || (data11 === "parentAccount.createdBy.id")) || (data11 === "parentAccount.updatedBy.id")) || (data11 === "parentAccount.ownerId")) || (data11 === "parentAccount.teamId")) || (data11 === "parentAccount.parentAccountId")) || (data11 === "version")) || (data11 === "numberOfEmployees")) || (data11 === "parentAccount.version")) || (data11 === "parentAccount.numberOfEmployees")) || (data11 === "createdAt")) || (data11 === "updatedAt")) || (data11 === "parentAccount.createdAt")) || (data11 === "parentAccount.updatedAt")) || (data11 === "createdBy.type")) || (data11 === "updatedBy.type")) || (data11 === "parentAccount.createdBy.type")) || (data11 === "parentAccount.updatedBy.type")) || (data11 === "tags")) || (data11 === "parentAccount.tags")) || (data11 === "name")) || (data11 === "legalName")) || (data11 === "domain")) || (data11 === "website")) || (data11 === "industry")) || (data11 === "phone")) || (data11 === "email")) || (data11 === "billingAddress.street1")) || (data11 === "billingAddress.street2")) || (data11 === "billingAddress.city")) || (data11 === "billingAddress.region")) || (data11 === "billingAddress.postalCode")) || (data11 === "billingAddress.countryCode")) || (data11 === "shippingAddress.street1")) || (data11 === "shippingAddress.street2")) || (data11 === "shippingAddress.city")) || (data11 === "shippingAddress.region")) || (data11 === "shippingAddress.postalCode")) || (data11 === "shippingAddress.countryCode")) || (data11 === "source")) || (data11 === "taxId")) || (data11 === "registrationNumber")) || (data11 === "linkedinUrl")) || (data11 === "parentAccount.name")) || (data11 === "parentAccount.legalName")) || (data11 === "parentAccount.domain")) || (data11 === "parentAccount.website")) || (data11 === "parentAccount.industry")) || (data11 === "parentAccount.phone")) || (data11 === "parentAccount.email")) || (data11 === "parentAccount.billingAddress.street1")) || (data11 === "parentAccount.billingAddress.street2")) || (data11 === "parentAccount.billingAddress.city")) || (data11 === "parentAccount.billingAddress.region")) || (data11 === "parentAccount.billingAddress.postalCode")) || (data11 === "parentAccount.billingAddress.countryCode")) || (data11 === "parentAccount.shippingAddress.street1")) || (data11 === "parentAccount.shippingAddress.street2")) || (data11 === "parentAccount.shippingAddress.city")) || (data11 === "parentAccount.shippingAddress.region")) || (data11 === "parentAccount.shippingAddress.postalCode")) || (data11 === "parentAccount.shippingAddress.countryCode")) || (data11 === "parentAccount.source")) || (data11 === "parentAccount.taxId")) || (data11 === "parentAccount.registrationNumber")) || (data11 === "parentAccount.linkedinUrl")) || (data11 === "type")) || (data11 === "parentAccount.type")) || (data11 === "annualRevenue")) || (data11 === "parentAccount.annualRevenue")) || (data11 === "lifecycleStage")) || (data11 === "parentAccount.lifecycleStage")) || (data11 === "followers")) || (data11 === "segments")) || (data11 === "description")) || (data11 === "billingAddress")) || (data11 === "shippingAddress")) || (data11 === "parentAccount.description")) || (data11 === "parentAccount.billingAddress")) || (data11 === "parentAccount.shippingAddress"))){
 validate191.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/0/properties/field/enum",keyword:"enum",params:{allowedValues: schema68.allOf[3].else.allOf[3].else.allOf[0].properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
@@ -11778,7 +11778,7 @@ const _errs116 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data22 = data.field;
-if(!((data22 === "tags") || (data22 === "parentAccount.tags"))){
+if(!((((data22 === "tags") || (data22 === "parentAccount.tags")) || (data22 === "followers")) || (data22 === "segments"))){
 const err34 = {};
 if(vErrors === null){
 vErrors = [err34];
@@ -15024,7 +15024,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data107 = data.field;
 const _errs386 = errors;
-if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data107 === "createdBy.id") || (data107 === "updatedBy.id")) || (data107 === "teamId")) || (data107 === "legalName")) || (data107 === "domain")) || (data107 === "website")) || (data107 === "type")) || (data107 === "industry")) || (data107 === "phone")) || (data107 === "email")) || (data107 === "numberOfEmployees")) || (data107 === "annualRevenue")) || (data107 === "description")) || (data107 === "billingAddress")) || (data107 === "billingAddress.street1")) || (data107 === "billingAddress.street2")) || (data107 === "billingAddress.city")) || (data107 === "billingAddress.region")) || (data107 === "billingAddress.postalCode")) || (data107 === "billingAddress.countryCode")) || (data107 === "shippingAddress")) || (data107 === "shippingAddress.street1")) || (data107 === "shippingAddress.street2")) || (data107 === "shippingAddress.city")) || (data107 === "shippingAddress.region")) || (data107 === "shippingAddress.postalCode")) || (data107 === "shippingAddress.countryCode")) || (data107 === "parentAccountId")) || (data107 === "source")) || (data107 === "taxId")) || (data107 === "registrationNumber")) || (data107 === "linkedinUrl")) || (data107 === "lifecycleStage")) || (data107 === "parentAccount.createdBy.id")) || (data107 === "parentAccount.updatedBy.id")) || (data107 === "parentAccount.teamId")) || (data107 === "parentAccount.legalName")) || (data107 === "parentAccount.domain")) || (data107 === "parentAccount.website")) || (data107 === "parentAccount.type")) || (data107 === "parentAccount.industry")) || (data107 === "parentAccount.phone")) || (data107 === "parentAccount.email")) || (data107 === "parentAccount.numberOfEmployees")) || (data107 === "parentAccount.annualRevenue")) || (data107 === "parentAccount.description")) || (data107 === "parentAccount.billingAddress")) || (data107 === "parentAccount.billingAddress.street1")) || (data107 === "parentAccount.billingAddress.street2")) || (data107 === "parentAccount.billingAddress.city")) || (data107 === "parentAccount.billingAddress.region")) || (data107 === "parentAccount.billingAddress.postalCode")) || (data107 === "parentAccount.billingAddress.countryCode")) || (data107 === "parentAccount.shippingAddress")) || (data107 === "parentAccount.shippingAddress.street1")) || (data107 === "parentAccount.shippingAddress.street2")) || (data107 === "parentAccount.shippingAddress.city")) || (data107 === "parentAccount.shippingAddress.region")) || (data107 === "parentAccount.shippingAddress.postalCode")) || (data107 === "parentAccount.shippingAddress.countryCode")) || (data107 === "parentAccount.parentAccountId")) || (data107 === "parentAccount.source")) || (data107 === "parentAccount.taxId")) || (data107 === "parentAccount.registrationNumber")) || (data107 === "parentAccount.linkedinUrl")) || (data107 === "parentAccount.lifecycleStage"))){
+if(!((data107 === "followers") || (data107 === "segments"))){
 const err126 = {};
 if(vErrors === null){
 vErrors = [err126];
@@ -15042,7 +15042,7 @@ var valid159 = true;
 if(valid159){
 if(data.op !== undefined){
 const _errs387 = errors;
-if(!(data.op === "isNull")){
+if(!(data.op === "has")){
 const err127 = {};
 if(vErrors === null){
 vErrors = [err127];
@@ -15095,9 +15095,27 @@ if(!_valid36){
 const _errs388 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-if(typeof data.value !== "boolean"){
-validate191.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+let data109 = data.value;
+const _errs389 = errors;
+if(errors === _errs389){
+if(errors === _errs389){
+if(typeof data109 === "string"){
+if(func2(data109) > 36){
+validate191.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/30/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
 return false;
+}
+else {
+if(!(formats2.test(data109))){
+validate191.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/30/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate191.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
 }
 }
 }
@@ -15128,7 +15146,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data110 = data.field;
 const _errs396 = errors;
-if(!((data110 === "tags") || (data110 === "parentAccount.tags"))){
+if(!((data110 === "followers") || (data110 === "segments"))){
 const err130 = {};
 if(vErrors === null){
 vErrors = [err130];
@@ -15145,8 +15163,9 @@ var valid163 = true;
 }
 if(valid163){
 if(data.op !== undefined){
+let data111 = data.op;
 const _errs397 = errors;
-if(!(data.op === "isEmpty")){
+if(!((data111 === "hasAny") || (data111 === "hasAll"))){
 const err131 = {};
 if(vErrors === null){
 vErrors = [err131];
@@ -15199,9 +15218,57 @@ if(!_valid37){
 const _errs398 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-if(typeof data.value !== "boolean"){
-validate191.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+let data112 = data.value;
+const _errs399 = errors;
+if(errors === _errs399){
+if(Array.isArray(data112)){
+if(data112.length > 200){
+validate191.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/31/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
+}
+else {
+if(data112.length < 1){
+validate191.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/31/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid165 = true;
+const len14 = data112.length;
+for(let i14=0; i14<len14; i14++){
+let data113 = data112[i14];
+const _errs401 = errors;
+if(errors === _errs401){
+if(errors === _errs401){
+if(typeof data113 === "string"){
+if(func2(data113) > 36){
+validate191.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/31/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data113))){
+validate191.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/31/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate191.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid165 = _errs401 === errors;
+if(!valid165){
+break;
+}
+}
+}
+}
+}
+else {
+validate191.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/31/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
 }
 }
 }
@@ -15221,6 +15288,216 @@ validate191.errors = vErrors;
 return false;
 }
 var valid25 = _errs391 === errors;
+if(valid25){
+const _errs403 = errors;
+const _errs404 = errors;
+let valid166 = true;
+const _errs405 = errors;
+const _errs406 = errors;
+const _errs407 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data114 = data.field;
+const _errs408 = errors;
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data114 === "createdBy.id") || (data114 === "updatedBy.id")) || (data114 === "teamId")) || (data114 === "legalName")) || (data114 === "domain")) || (data114 === "website")) || (data114 === "type")) || (data114 === "industry")) || (data114 === "phone")) || (data114 === "email")) || (data114 === "numberOfEmployees")) || (data114 === "annualRevenue")) || (data114 === "description")) || (data114 === "billingAddress")) || (data114 === "billingAddress.street1")) || (data114 === "billingAddress.street2")) || (data114 === "billingAddress.city")) || (data114 === "billingAddress.region")) || (data114 === "billingAddress.postalCode")) || (data114 === "billingAddress.countryCode")) || (data114 === "shippingAddress")) || (data114 === "shippingAddress.street1")) || (data114 === "shippingAddress.street2")) || (data114 === "shippingAddress.city")) || (data114 === "shippingAddress.region")) || (data114 === "shippingAddress.postalCode")) || (data114 === "shippingAddress.countryCode")) || (data114 === "parentAccountId")) || (data114 === "source")) || (data114 === "taxId")) || (data114 === "registrationNumber")) || (data114 === "linkedinUrl")) || (data114 === "lifecycleStage")) || (data114 === "parentAccount.createdBy.id")) || (data114 === "parentAccount.updatedBy.id")) || (data114 === "parentAccount.teamId")) || (data114 === "parentAccount.legalName")) || (data114 === "parentAccount.domain")) || (data114 === "parentAccount.website")) || (data114 === "parentAccount.type")) || (data114 === "parentAccount.industry")) || (data114 === "parentAccount.phone")) || (data114 === "parentAccount.email")) || (data114 === "parentAccount.numberOfEmployees")) || (data114 === "parentAccount.annualRevenue")) || (data114 === "parentAccount.description")) || (data114 === "parentAccount.billingAddress")) || (data114 === "parentAccount.billingAddress.street1")) || (data114 === "parentAccount.billingAddress.street2")) || (data114 === "parentAccount.billingAddress.city")) || (data114 === "parentAccount.billingAddress.region")) || (data114 === "parentAccount.billingAddress.postalCode")) || (data114 === "parentAccount.billingAddress.countryCode")) || (data114 === "parentAccount.shippingAddress")) || (data114 === "parentAccount.shippingAddress.street1")) || (data114 === "parentAccount.shippingAddress.street2")) || (data114 === "parentAccount.shippingAddress.city")) || (data114 === "parentAccount.shippingAddress.region")) || (data114 === "parentAccount.shippingAddress.postalCode")) || (data114 === "parentAccount.shippingAddress.countryCode")) || (data114 === "parentAccount.parentAccountId")) || (data114 === "parentAccount.source")) || (data114 === "parentAccount.taxId")) || (data114 === "parentAccount.registrationNumber")) || (data114 === "parentAccount.linkedinUrl")) || (data114 === "parentAccount.lifecycleStage"))){
+const err134 = {};
+if(vErrors === null){
+vErrors = [err134];
+}
+else {
+vErrors.push(err134);
+}
+errors++;
+}
+var valid168 = _errs408 === errors;
+}
+else {
+var valid168 = true;
+}
+if(valid168){
+if(data.op !== undefined){
+const _errs409 = errors;
+if(!(data.op === "isNull")){
+const err135 = {};
+if(vErrors === null){
+vErrors = [err135];
+}
+else {
+vErrors.push(err135);
+}
+errors++;
+}
+var valid168 = _errs409 === errors;
+}
+else {
+var valid168 = true;
+}
+}
+}
+var valid167 = _errs407 === errors;
+if(valid167){
+const err136 = {};
+if(vErrors === null){
+vErrors = [err136];
+}
+else {
+vErrors.push(err136);
+}
+errors++;
+}
+else {
+errors = _errs406;
+if(vErrors !== null){
+if(_errs406){
+vErrors.length = _errs406;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid38 = _errs405 === errors;
+errors = _errs404;
+if(vErrors !== null){
+if(_errs404){
+vErrors.length = _errs404;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid38){
+const _errs410 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate191.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid38 = _errs410 === errors;
+valid166 = _valid38;
+}
+if(!valid166){
+const err137 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err137];
+}
+else {
+vErrors.push(err137);
+}
+errors++;
+validate191.errors = vErrors;
+return false;
+}
+var valid25 = _errs403 === errors;
+if(valid25){
+const _errs413 = errors;
+const _errs414 = errors;
+let valid170 = true;
+const _errs415 = errors;
+const _errs416 = errors;
+const _errs417 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data117 = data.field;
+const _errs418 = errors;
+if(!((((data117 === "tags") || (data117 === "followers")) || (data117 === "segments")) || (data117 === "parentAccount.tags"))){
+const err138 = {};
+if(vErrors === null){
+vErrors = [err138];
+}
+else {
+vErrors.push(err138);
+}
+errors++;
+}
+var valid172 = _errs418 === errors;
+}
+else {
+var valid172 = true;
+}
+if(valid172){
+if(data.op !== undefined){
+const _errs419 = errors;
+if(!(data.op === "isEmpty")){
+const err139 = {};
+if(vErrors === null){
+vErrors = [err139];
+}
+else {
+vErrors.push(err139);
+}
+errors++;
+}
+var valid172 = _errs419 === errors;
+}
+else {
+var valid172 = true;
+}
+}
+}
+var valid171 = _errs417 === errors;
+if(valid171){
+const err140 = {};
+if(vErrors === null){
+vErrors = [err140];
+}
+else {
+vErrors.push(err140);
+}
+errors++;
+}
+else {
+errors = _errs416;
+if(vErrors !== null){
+if(_errs416){
+vErrors.length = _errs416;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid39 = _errs415 === errors;
+errors = _errs414;
+if(vErrors !== null){
+if(_errs414){
+vErrors.length = _errs414;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid39){
+const _errs420 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate191.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid39 = _errs420 === errors;
+valid170 = _valid39;
+}
+if(!valid170){
+const err141 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err141];
+}
+else {
+vErrors.push(err141);
+}
+errors++;
+validate191.errors = vErrors;
+return false;
+}
+var valid25 = _errs413 === errors;
+}
+}
 }
 }
 }
@@ -15256,12 +15533,12 @@ var _valid6 = _errs69 === errors;
 valid23 = _valid6;
 }
 if(!valid23){
-const err134 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err142 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
-vErrors = [err134];
+vErrors = [err142];
 }
 else {
-vErrors.push(err134);
+vErrors.push(err142);
 }
 errors++;
 validate191.errors = vErrors;
@@ -15275,12 +15552,12 @@ var _valid3 = _errs39 === errors;
 valid12 = _valid3;
 }
 if(!valid12){
-const err135 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err143 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
-vErrors = [err135];
+vErrors = [err143];
 }
 else {
-vErrors.push(err135);
+vErrors.push(err143);
 }
 errors++;
 validate191.errors = vErrors;
@@ -17530,7 +17807,7 @@ return errors === 0;
 exports.createContact_body = validate249;
 const schema85 = {"type":"object","additionalProperties":false,"required":["lastName"],"properties":{"ownerId":{"$ref":"Id"},"teamId":{"$ref":"OptionalId"},"tags":{"$ref":"Tags"},"customFields":{"$ref":"CustomFields"},"externalIds":{"$ref":"ExternalIds"},"firstName":{"$ref":"OptionalText"},"lastName":{"$ref":"Name"},"salutation":{"$ref":"OptionalText"},"title":{"$ref":"OptionalText"},"department":{"$ref":"OptionalText"},"email":{"$ref":"OptionalEmail"},"additionalEmails":{"type":"array","maxItems":20,"items":{"$ref":"Email"}},"phone":{"$ref":"OptionalPhone"},"mobilePhone":{"$ref":"OptionalPhone"},"accountId":{"$ref":"OptionalId"},"reportsToId":{"$ref":"OptionalId"},"mailingAddress":{"$ref":"OptionalAddress"},"birthdate":{"$ref":"OptionalDate"},"language":{"$ref":"OptionalLanguage"},"timeZone":{"$ref":"OptionalTimeZone"},"linkedinUrl":{"$ref":"OptionalUrl"},"source":{"$ref":"OptionalText"},"doNotCall":{"type":"boolean"},"emailOptOut":{"type":"boolean"},"lifecycleStage":{"$ref":"LifecycleStage"},"description":{"$ref":"OptionalLongText"}}};
 const schema86 = {"type":["string","null"],"format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"};
-const formats32 = require("ajv-formats/dist/formats").fullFormats.date;
+const formats36 = require("ajv-formats/dist/formats").fullFormats.date;
 const pattern44 = new RegExp("^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$", "u");
 
 function validate268(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -17553,7 +17830,7 @@ validate268.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",par
 return false;
 }
 else {
-if(!(formats32.validate(data))){
+if(!(formats36.validate(data))){
 validate268.errors = [{instancePath,schemaPath:"#/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
@@ -18841,7 +19118,7 @@ return errors === 0;
 
 exports.queryContacts_body = validate326;
 const schema98 = {"type":"object","additionalProperties":false,"properties":{"q":{"$ref":"SearchText"},"filter":{"$ref":"ContactFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","allOf":[{"if":{"type":"string","pattern":"customFields\\."},"else":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name"]}},{"if":{"not":{"type":"string","pattern":"customFields\\."}},"else":{"type":"string","maxLength":160,"pattern":"^(?:-)?customFields\\.[a-z][a-zA-Z0-9_]{0,62}$"}}]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"},"expand":{"$ref":"ContactExpand"}}};
-const schema99 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"ContactFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"if":{"not":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}}},"else":{"allOf":[{"properties":{"field":{"type":"string","maxLength":160,"pattern":"^(?:account\\.|reportsTo\\.)?customFields\\.[a-z][a-zA-Z0-9_]{0,62}$"}}},{"properties":{"op":{"type":"string","enum":["eq","ne","gt","gte","lt","lte","startsWith","in","notIn","between","isNull"]}}},{"properties":{"value":{"type":["string","number","boolean","array","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","minItems":1,"maxItems":200,"items":{"type":["string","number","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","maxProperties":2,"additionalProperties":true},"maxProperties":2,"additionalProperties":true}}}]}},{"if":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}},"else":{"allOf":[{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId","version","account.version","account.numberOfEmployees","reportsTo.version","createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type","tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails","firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name","birthdate","reportsTo.birthdate","doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut","lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage","account.type","account.annualRevenue","mailingAddress","description","account.description","account.billingAddress","account.shippingAddress","reportsTo.mailingAddress","reportsTo.description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","account.id","account.ownerId","reportsTo.id","reportsTo.ownerId","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","reportsToId","account.createdBy.id","account.updatedBy.id","account.teamId","account.parentAccountId","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId","lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage","account.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","reportsTo.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.numberOfEmployees","birthdate","reportsTo.birthdate","account.annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lastName","name","account.name","reportsTo.lastName","reportsTo.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["mailingAddress","description","account.description","account.billingAddress","account.shippingAddress","reportsTo.mailingAddress","reportsTo.description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","salutation","title","department","email","phone","mobilePhone","accountId","reportsToId","mailingAddress","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","birthdate","language","timeZone","linkedinUrl","source","lifecycleStage","description","account.createdBy.id","account.updatedBy.id","account.teamId","account.legalName","account.domain","account.website","account.type","account.industry","account.phone","account.email","account.numberOfEmployees","account.annualRevenue","account.description","account.billingAddress","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.parentAccountId","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","account.lifecycleStage","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.teamId","reportsTo.firstName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.accountId","reportsTo.reportsToId","reportsTo.mailingAddress","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.birthdate","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.lifecycleStage","reportsTo.description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]}}]};
+const schema99 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"ContactFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"ContactFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"if":{"not":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}}},"else":{"allOf":[{"properties":{"field":{"type":"string","maxLength":160,"pattern":"^(?:account\\.|reportsTo\\.)?customFields\\.[a-z][a-zA-Z0-9_]{0,62}$"}}},{"properties":{"op":{"type":"string","enum":["eq","ne","gt","gte","lt","lte","startsWith","in","notIn","between","isNull"]}}},{"properties":{"value":{"type":["string","number","boolean","array","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","minItems":1,"maxItems":200,"items":{"type":["string","number","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","maxProperties":2,"additionalProperties":true},"maxProperties":2,"additionalProperties":true}}}]}},{"if":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}},"else":{"allOf":[{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId","version","account.version","account.numberOfEmployees","reportsTo.version","createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type","tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails","firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name","birthdate","reportsTo.birthdate","doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut","lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage","followers","segments","account.type","account.annualRevenue","mailingAddress","description","account.description","account.billingAddress","account.shippingAddress","reportsTo.mailingAddress","reportsTo.description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","account.id","account.ownerId","reportsTo.id","reportsTo.ownerId","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","reportsToId","account.createdBy.id","account.updatedBy.id","account.teamId","account.parentAccountId","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId","lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage","account.type"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","reportsTo.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.numberOfEmployees","birthdate","reportsTo.birthdate","account.annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails","followers","segments"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lastName","name","account.name","reportsTo.lastName","reportsTo.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["mailingAddress","description","account.description","account.billingAddress","account.shippingAddress","reportsTo.mailingAddress","reportsTo.description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","reportsToId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","reportsTo.id","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.ownerId","reportsTo.teamId","reportsTo.accountId","reportsTo.reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","account.numberOfEmployees","reportsTo.version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","account.createdAt","account.updatedAt","reportsTo.createdAt","reportsTo.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","reportsTo.createdBy.type","reportsTo.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","salutation","title","department","email","phone","mobilePhone","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","language","timeZone","linkedinUrl","source","name","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","reportsTo.firstName","reportsTo.lastName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["birthdate","reportsTo.birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut","reportsTo.doNotCall","reportsTo.emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lifecycleStage","account.lifecycleStage","reportsTo.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["followers","segments"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["followers","segments"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","salutation","title","department","email","phone","mobilePhone","accountId","reportsToId","mailingAddress","mailingAddress.street1","mailingAddress.street2","mailingAddress.city","mailingAddress.region","mailingAddress.postalCode","mailingAddress.countryCode","birthdate","language","timeZone","linkedinUrl","source","lifecycleStage","description","account.createdBy.id","account.updatedBy.id","account.teamId","account.legalName","account.domain","account.website","account.type","account.industry","account.phone","account.email","account.numberOfEmployees","account.annualRevenue","account.description","account.billingAddress","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.parentAccountId","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","account.lifecycleStage","reportsTo.createdBy.id","reportsTo.updatedBy.id","reportsTo.teamId","reportsTo.firstName","reportsTo.salutation","reportsTo.title","reportsTo.department","reportsTo.email","reportsTo.phone","reportsTo.mobilePhone","reportsTo.accountId","reportsTo.reportsToId","reportsTo.mailingAddress","reportsTo.mailingAddress.street1","reportsTo.mailingAddress.street2","reportsTo.mailingAddress.city","reportsTo.mailingAddress.region","reportsTo.mailingAddress.postalCode","reportsTo.mailingAddress.countryCode","reportsTo.birthdate","reportsTo.language","reportsTo.timeZone","reportsTo.linkedinUrl","reportsTo.source","reportsTo.lifecycleStage","reportsTo.description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","additionalEmails","followers","segments","account.tags","reportsTo.tags","reportsTo.additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]}}]};
 const wrapper3 = {validate: validate329};
 const pattern47 = new RegExp("^(?:account\\.|reportsTo\\.)?customFields\\.[a-z][a-zA-Z0-9_]{0,62}$", "u");
 
@@ -19598,7 +19875,7 @@ const _errs70 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data11 = data.field;
-if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data11 === "id") || (data11 === "createdBy.id")) || (data11 === "updatedBy.id")) || (data11 === "ownerId")) || (data11 === "teamId")) || (data11 === "accountId")) || (data11 === "reportsToId")) || (data11 === "account.id")) || (data11 === "account.createdBy.id")) || (data11 === "account.updatedBy.id")) || (data11 === "account.ownerId")) || (data11 === "account.teamId")) || (data11 === "account.parentAccountId")) || (data11 === "reportsTo.id")) || (data11 === "reportsTo.createdBy.id")) || (data11 === "reportsTo.updatedBy.id")) || (data11 === "reportsTo.ownerId")) || (data11 === "reportsTo.teamId")) || (data11 === "reportsTo.accountId")) || (data11 === "reportsTo.reportsToId")) || (data11 === "version")) || (data11 === "account.version")) || (data11 === "account.numberOfEmployees")) || (data11 === "reportsTo.version")) || (data11 === "createdAt")) || (data11 === "updatedAt")) || (data11 === "account.createdAt")) || (data11 === "account.updatedAt")) || (data11 === "reportsTo.createdAt")) || (data11 === "reportsTo.updatedAt")) || (data11 === "createdBy.type")) || (data11 === "updatedBy.type")) || (data11 === "account.createdBy.type")) || (data11 === "account.updatedBy.type")) || (data11 === "reportsTo.createdBy.type")) || (data11 === "reportsTo.updatedBy.type")) || (data11 === "tags")) || (data11 === "additionalEmails")) || (data11 === "account.tags")) || (data11 === "reportsTo.tags")) || (data11 === "reportsTo.additionalEmails")) || (data11 === "firstName")) || (data11 === "lastName")) || (data11 === "salutation")) || (data11 === "title")) || (data11 === "department")) || (data11 === "email")) || (data11 === "phone")) || (data11 === "mobilePhone")) || (data11 === "mailingAddress.street1")) || (data11 === "mailingAddress.street2")) || (data11 === "mailingAddress.city")) || (data11 === "mailingAddress.region")) || (data11 === "mailingAddress.postalCode")) || (data11 === "mailingAddress.countryCode")) || (data11 === "language")) || (data11 === "timeZone")) || (data11 === "linkedinUrl")) || (data11 === "source")) || (data11 === "name")) || (data11 === "account.name")) || (data11 === "account.legalName")) || (data11 === "account.domain")) || (data11 === "account.website")) || (data11 === "account.industry")) || (data11 === "account.phone")) || (data11 === "account.email")) || (data11 === "account.billingAddress.street1")) || (data11 === "account.billingAddress.street2")) || (data11 === "account.billingAddress.city")) || (data11 === "account.billingAddress.region")) || (data11 === "account.billingAddress.postalCode")) || (data11 === "account.billingAddress.countryCode")) || (data11 === "account.shippingAddress.street1")) || (data11 === "account.shippingAddress.street2")) || (data11 === "account.shippingAddress.city")) || (data11 === "account.shippingAddress.region")) || (data11 === "account.shippingAddress.postalCode")) || (data11 === "account.shippingAddress.countryCode")) || (data11 === "account.source")) || (data11 === "account.taxId")) || (data11 === "account.registrationNumber")) || (data11 === "account.linkedinUrl")) || (data11 === "reportsTo.firstName")) || (data11 === "reportsTo.lastName")) || (data11 === "reportsTo.salutation")) || (data11 === "reportsTo.title")) || (data11 === "reportsTo.department")) || (data11 === "reportsTo.email")) || (data11 === "reportsTo.phone")) || (data11 === "reportsTo.mobilePhone")) || (data11 === "reportsTo.mailingAddress.street1")) || (data11 === "reportsTo.mailingAddress.street2")) || (data11 === "reportsTo.mailingAddress.city")) || (data11 === "reportsTo.mailingAddress.region")) || (data11 === "reportsTo.mailingAddress.postalCode")) || (data11 === "reportsTo.mailingAddress.countryCode")) || (data11 === "reportsTo.language")) || (data11 === "reportsTo.timeZone")) || (data11 === "reportsTo.linkedinUrl")) || (data11 === "reportsTo.source")) || (data11 === "reportsTo.name")) || (data11 === "birthdate")) || (data11 === "reportsTo.birthdate")) || (data11 === "doNotCall")) || (data11 === "emailOptOut")) || (data11 === "reportsTo.doNotCall")) || (data11 === "reportsTo.emailOptOut")) || (data11 === "lifecycleStage")) || (data11 === "account.lifecycleStage")) || (data11 === "reportsTo.lifecycleStage")) || (data11 === "account.type")) || (data11 === "account.annualRevenue")) || (data11 === "mailingAddress")) || (data11 === "description")) || (data11 === "account.description")) || (data11 === "account.billingAddress")) || (data11 === "account.shippingAddress")) || (data11 === "reportsTo.mailingAddress")) || (data11 === "reportsTo.description"))){
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data11 === "id") || (data11 === "createdBy.id")) || (data11 === "updatedBy.id")) || (data11 === "ownerId")) || (data11 === "teamId")) || (data11 === "accountId")) || (data11 === "reportsToId")) || (data11 === "account.id")) || (data11 === "account.createdBy.id")) || (data11 === "account.updatedBy.id")) || (data11 === "account.ownerId")) || (data11 === "account.teamId")) || (data11 === "account.parentAccountId")) || (data11 === "reportsTo.id")) || (data11 === "reportsTo.createdBy.id")) || (data11 === "reportsTo.updatedBy.id")) || (data11 === "reportsTo.ownerId")) || (data11 === "reportsTo.teamId")) || (data11 === "reportsTo.accountId")) || (data11 === "reportsTo.reportsToId")) || (data11 === "version")) || (data11 === "account.version")) || (data11 === "account.numberOfEmployees")) || (data11 === "reportsTo.version")) || (data11 === "createdAt")) || (data11 === "updatedAt")) || (data11 === "account.createdAt")) || (data11 === "account.updatedAt")) || (data11 === "reportsTo.createdAt")) || (data11 === "reportsTo.updatedAt")) || (data11 === "createdBy.type")) || (data11 === "updatedBy.type")) || (data11 === "account.createdBy.type")) || (data11 === "account.updatedBy.type")) || (data11 === "reportsTo.createdBy.type")) || (data11 === "reportsTo.updatedBy.type")) || (data11 === "tags")) || (data11 === "additionalEmails")) || (data11 === "account.tags")) || (data11 === "reportsTo.tags")) || (data11 === "reportsTo.additionalEmails")) || (data11 === "firstName")) || (data11 === "lastName")) || (data11 === "salutation")) || (data11 === "title")) || (data11 === "department")) || (data11 === "email")) || (data11 === "phone")) || (data11 === "mobilePhone")) || (data11 === "mailingAddress.street1")) || (data11 === "mailingAddress.street2")) || (data11 === "mailingAddress.city")) || (data11 === "mailingAddress.region")) || (data11 === "mailingAddress.postalCode")) || (data11 === "mailingAddress.countryCode")) || (data11 === "language")) || (data11 === "timeZone")) || (data11 === "linkedinUrl")) || (data11 === "source")) || (data11 === "name")) || (data11 === "account.name")) || (data11 === "account.legalName")) || (data11 === "account.domain")) || (data11 === "account.website")) || (data11 === "account.industry")) || (data11 === "account.phone")) || (data11 === "account.email")) || (data11 === "account.billingAddress.street1")) || (data11 === "account.billingAddress.street2")) || (data11 === "account.billingAddress.city")) || (data11 === "account.billingAddress.region")) || (data11 === "account.billingAddress.postalCode")) || (data11 === "account.billingAddress.countryCode")) || (data11 === "account.shippingAddress.street1")) || (data11 === "account.shippingAddress.street2")) || (data11 === "account.shippingAddress.city")) || (data11 === "account.shippingAddress.region")) || (data11 === "account.shippingAddress.postalCode")) || (data11 === "account.shippingAddress.countryCode")) || (data11 === "account.source")) || (data11 === "account.taxId")) || (data11 === "account.registrationNumber")) || (data11 === "account.linkedinUrl")) || (data11 === "reportsTo.firstName")) || (data11 === "reportsTo.lastName")) || (data11 === "reportsTo.salutation")) || (data11 === "reportsTo.title")) || (data11 === "reportsTo.department")) || (data11 === "reportsTo.email")) || (data11 === "reportsTo.phone")) || (data11 === "reportsTo.mobilePhone")) || (data11 === "reportsTo.mailingAddress.street1")) || (data11 === "reportsTo.mailingAddress.street2")) || (data11 === "reportsTo.mailingAddress.city")) || (data11 === "reportsTo.mailingAddress.region")) || (data11 === "reportsTo.mailingAddress.postalCode")) || (data11 === "reportsTo.mailingAddress.countryCode")) || (data11 === "reportsTo.language")) || (data11 === "reportsTo.timeZone")) || (data11 === "reportsTo.linkedinUrl")) || (data11 === "reportsTo.source")) || (data11 === "reportsTo.name")) || (data11 === "birthdate")) || (data11 === "reportsTo.birthdate")) || (data11 === "doNotCall")) || (data11 === "emailOptOut")) || (data11 === "reportsTo.doNotCall")) || (data11 === "reportsTo.emailOptOut")) || (data11 === "lifecycleStage")) || (data11 === "account.lifecycleStage")) || (data11 === "reportsTo.lifecycleStage")) || (data11 === "followers")) || (data11 === "segments")) || (data11 === "account.type")) || (data11 === "account.annualRevenue")) || (data11 === "mailingAddress")) || (data11 === "description")) || (data11 === "account.description")) || (data11 === "account.billingAddress")) || (data11 === "account.shippingAddress")) || (data11 === "reportsTo.mailingAddress")) || (data11 === "reportsTo.description"))){
 validate329.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/0/properties/field/enum",keyword:"enum",params:{allowedValues: schema99.allOf[3].else.allOf[3].else.allOf[0].properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
@@ -20020,7 +20297,7 @@ const _errs116 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data22 = data.field;
-if(!(((((data22 === "tags") || (data22 === "additionalEmails")) || (data22 === "account.tags")) || (data22 === "reportsTo.tags")) || (data22 === "reportsTo.additionalEmails"))){
+if(!(((((((data22 === "tags") || (data22 === "additionalEmails")) || (data22 === "account.tags")) || (data22 === "reportsTo.tags")) || (data22 === "reportsTo.additionalEmails")) || (data22 === "followers")) || (data22 === "segments"))){
 const err34 = {};
 if(vErrors === null){
 vErrors = [err34];
@@ -22309,7 +22586,7 @@ validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/
 return false;
 }
 else {
-if(!(formats32.validate(data80))){
+if(!(formats36.validate(data80))){
 validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/24/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
@@ -22455,7 +22732,7 @@ validate329.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/a
 return false;
 }
 else {
-if(!(formats32.validate(data84))){
+if(!(formats36.validate(data84))){
 validate329.errors = [{instancePath:instancePath+"/value/" + i10,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/25/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
@@ -22613,7 +22890,7 @@ validate329.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/a
 return false;
 }
 else {
-if(!(formats32.validate(data88))){
+if(!(formats36.validate(data88))){
 validate329.errors = [{instancePath:instancePath+"/value/" + i11,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/26/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
@@ -23022,8 +23299,9 @@ const _errs365 = errors;
 const _errs366 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data99 = data.field;
 const _errs367 = errors;
-if(!(data.field === "account.type")){
+if(!((data99 === "followers") || (data99 === "segments"))){
 const err125 = {};
 if(vErrors === null){
 vErrors = [err125];
@@ -23040,9 +23318,8 @@ var valid155 = true;
 }
 if(valid155){
 if(data.op !== undefined){
-let data100 = data.op;
 const _errs368 = errors;
-if(!((data100 === "eq") || (data100 === "ne"))){
+if(!(data.op === "has")){
 const err126 = {};
 if(vErrors === null){
 vErrors = [err126];
@@ -23096,13 +23373,26 @@ const _errs369 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data101 = data.value;
-if(typeof data101 !== "string"){
+const _errs370 = errors;
+if(errors === _errs370){
+if(errors === _errs370){
+if(typeof data101 === "string"){
+if(func2(data101) > 36){
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/30/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data101))){
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/30/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
 validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/30/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
-if(!((((((data101 === "prospect") || (data101 === "customer")) || (data101 === "partner")) || (data101 === "vendor")) || (data101 === "competitor")) || (data101 === "other"))){
-validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/30/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema99.allOf[3].else.allOf[3].else.allOf[30].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
-return false;
+}
 }
 }
 }
@@ -23131,8 +23421,9 @@ const _errs375 = errors;
 const _errs376 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data102 = data.field;
 const _errs377 = errors;
-if(!(data.field === "account.type")){
+if(!((data102 === "followers") || (data102 === "segments"))){
 const err129 = {};
 if(vErrors === null){
 vErrors = [err129];
@@ -23151,7 +23442,7 @@ if(valid159){
 if(data.op !== undefined){
 let data103 = data.op;
 const _errs378 = errors;
-if(!((data103 === "in") || (data103 === "notIn"))){
+if(!((data103 === "hasAny") || (data103 === "hasAll"))){
 const err130 = {};
 if(vErrors === null){
 vErrors = [err130];
@@ -23223,13 +23514,25 @@ const len13 = data104.length;
 for(let i13=0; i13<len13; i13++){
 let data105 = data104[i13];
 const _errs382 = errors;
-if(typeof data105 !== "string"){
+if(errors === _errs382){
+if(errors === _errs382){
+if(typeof data105 === "string"){
+if(func2(data105) > 36){
+validate329.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/31/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data105))){
+validate329.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/31/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
 validate329.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/31/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
-if(!((((((data105 === "prospect") || (data105 === "customer")) || (data105 === "partner")) || (data105 === "vendor")) || (data105 === "competitor")) || (data105 === "other"))){
-validate329.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/31/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema99.allOf[3].else.allOf[3].else.allOf[31].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
-return false;
+}
 }
 var valid161 = _errs382 === errors;
 if(!valid161){
@@ -23272,7 +23575,7 @@ const _errs388 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 const _errs389 = errors;
-if(!(data.field === "account.annualRevenue")){
+if(!(data.field === "account.type")){
 const err133 = {};
 if(vErrors === null){
 vErrors = [err133];
@@ -23291,7 +23594,7 @@ if(valid164){
 if(data.op !== undefined){
 let data107 = data.op;
 const _errs390 = errors;
-if(!((((((data107 === "eq") || (data107 === "ne")) || (data107 === "gt")) || (data107 === "gte")) || (data107 === "lt")) || (data107 === "lte"))){
+if(!((data107 === "eq") || (data107 === "ne"))){
 const err134 = {};
 if(vErrors === null){
 vErrors = [err134];
@@ -23345,91 +23648,13 @@ const _errs391 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data108 = data.value;
-const _errs392 = errors;
-if(errors === _errs392){
-if(data108 && typeof data108 == "object" && !Array.isArray(data108)){
-let missing10;
-if(((data108.amount === undefined) && (missing10 = "amount")) || ((data108.currency === undefined) && (missing10 = "currency"))){
-validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
+if(typeof data108 !== "string"){
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
-else {
-const _errs394 = errors;
-for(const key4 in data108){
-if(!((key4 === "amount") || (key4 === "currency"))){
-validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+if(!((((((data108 === "prospect") || (data108 === "customer")) || (data108 === "partner")) || (data108 === "vendor")) || (data108 === "competitor")) || (data108 === "other"))){
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema99.allOf[3].else.allOf[3].else.allOf[32].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
-break;
-}
-}
-if(_errs394 === errors){
-if(data108.amount !== undefined){
-let data109 = data108.amount;
-const _errs395 = errors;
-if(errors === _errs395){
-if(typeof data109 === "string"){
-if(func2(data109) > 18){
-validate329.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
-return false;
-}
-else {
-if(!pattern13.test(data109)){
-validate329.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate329.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid166 = _errs395 === errors;
-}
-else {
-var valid166 = true;
-}
-if(valid166){
-if(data108.currency !== undefined){
-let data110 = data108.currency;
-const _errs397 = errors;
-if(errors === _errs397){
-if(typeof data110 === "string"){
-if(func2(data110) > 3){
-validate329.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
-return false;
-}
-else {
-if(func2(data110) < 3){
-validate329.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
-return false;
-}
-else {
-if(!pattern5.test(data110)){
-validate329.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate329.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid166 = _errs397 === errors;
-}
-else {
-var valid166 = true;
-}
-}
-}
-}
-}
-else {
-validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/32/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
 }
 }
 }
@@ -23450,16 +23675,16 @@ return false;
 }
 var valid25 = _errs384 === errors;
 if(valid25){
-const _errs399 = errors;
-const _errs400 = errors;
-let valid167 = true;
-const _errs401 = errors;
-const _errs402 = errors;
-const _errs403 = errors;
+const _errs394 = errors;
+const _errs395 = errors;
+let valid166 = true;
+const _errs396 = errors;
+const _errs397 = errors;
+const _errs398 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-const _errs404 = errors;
-if(!(data.field === "account.annualRevenue")){
+const _errs399 = errors;
+if(!(data.field === "account.type")){
 const err137 = {};
 if(vErrors === null){
 vErrors = [err137];
@@ -23469,16 +23694,16 @@ vErrors.push(err137);
 }
 errors++;
 }
-var valid169 = _errs404 === errors;
+var valid168 = _errs399 === errors;
 }
 else {
-var valid169 = true;
+var valid168 = true;
 }
-if(valid169){
+if(valid168){
 if(data.op !== undefined){
-let data112 = data.op;
-const _errs405 = errors;
-if(!((data112 === "in") || (data112 === "notIn"))){
+let data110 = data.op;
+const _errs400 = errors;
+if(!((data110 === "in") || (data110 === "notIn"))){
 const err138 = {};
 if(vErrors === null){
 vErrors = [err138];
@@ -23488,15 +23713,15 @@ vErrors.push(err138);
 }
 errors++;
 }
-var valid169 = _errs405 === errors;
+var valid168 = _errs400 === errors;
 }
 else {
-var valid169 = true;
+var valid168 = true;
 }
 }
 }
-var valid168 = _errs403 === errors;
-if(valid168){
+var valid167 = _errs398 === errors;
+if(valid167){
 const err139 = {};
 if(vErrors === null){
 vErrors = [err139];
@@ -23507,136 +23732,59 @@ vErrors.push(err139);
 errors++;
 }
 else {
-errors = _errs402;
+errors = _errs397;
 if(vErrors !== null){
-if(_errs402){
-vErrors.length = _errs402;
+if(_errs397){
+vErrors.length = _errs397;
 }
 else {
 vErrors = null;
 }
 }
 }
-var _valid39 = _errs401 === errors;
-errors = _errs400;
+var _valid39 = _errs396 === errors;
+errors = _errs395;
 if(vErrors !== null){
-if(_errs400){
-vErrors.length = _errs400;
+if(_errs395){
+vErrors.length = _errs395;
 }
 else {
 vErrors = null;
 }
 }
 if(!_valid39){
-const _errs406 = errors;
+const _errs401 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-let data113 = data.value;
-const _errs407 = errors;
-if(errors === _errs407){
-if(Array.isArray(data113)){
-if(data113.length > 200){
+let data111 = data.value;
+const _errs402 = errors;
+if(errors === _errs402){
+if(Array.isArray(data111)){
+if(data111.length > 200){
 validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
 }
 else {
-if(data113.length < 1){
+if(data111.length < 1){
 validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
-var valid171 = true;
-const len14 = data113.length;
+var valid170 = true;
+const len14 = data111.length;
 for(let i14=0; i14<len14; i14++){
-let data114 = data113[i14];
-const _errs409 = errors;
-if(errors === _errs409){
-if(data114 && typeof data114 == "object" && !Array.isArray(data114)){
-let missing11;
-if(((data114.amount === undefined) && (missing11 = "amount")) || ((data114.currency === undefined) && (missing11 = "currency"))){
-validate329.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+let data112 = data111[i14];
+const _errs404 = errors;
+if(typeof data112 !== "string"){
+validate329.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
-else {
-const _errs411 = errors;
-for(const key5 in data114){
-if(!((key5 === "amount") || (key5 === "currency"))){
-validate329.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs411 === errors){
-if(data114.amount !== undefined){
-let data115 = data114.amount;
-const _errs412 = errors;
-if(errors === _errs412){
-if(typeof data115 === "string"){
-if(func2(data115) > 18){
-validate329.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+if(!((((((data112 === "prospect") || (data112 === "customer")) || (data112 === "partner")) || (data112 === "vendor")) || (data112 === "competitor")) || (data112 === "other"))){
+validate329.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema99.allOf[3].else.allOf[3].else.allOf[33].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
-else {
-if(!pattern13.test(data115)){
-validate329.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate329.errors = [{instancePath:instancePath+"/value/" + i14+"/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid172 = _errs412 === errors;
-}
-else {
-var valid172 = true;
-}
-if(valid172){
-if(data114.currency !== undefined){
-let data116 = data114.currency;
-const _errs414 = errors;
-if(errors === _errs414){
-if(typeof data116 === "string"){
-if(func2(data116) > 3){
-validate329.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
-return false;
-}
-else {
-if(func2(data116) < 3){
-validate329.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
-return false;
-}
-else {
-if(!pattern5.test(data116)){
-validate329.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate329.errors = [{instancePath:instancePath+"/value/" + i14+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid172 = _errs414 === errors;
-}
-else {
-var valid172 = true;
-}
-}
-}
-}
-}
-else {
-validate329.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-var valid171 = _errs409 === errors;
-if(!valid171){
+var valid170 = _errs404 === errors;
+if(!valid170){
 break;
 }
 }
@@ -23650,10 +23798,10 @@ return false;
 }
 }
 }
-var _valid39 = _errs406 === errors;
-valid167 = _valid39;
+var _valid39 = _errs401 === errors;
+valid166 = _valid39;
 }
-if(!valid167){
+if(!valid166){
 const err140 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err140];
@@ -23665,17 +23813,17 @@ errors++;
 validate329.errors = vErrors;
 return false;
 }
-var valid25 = _errs399 === errors;
+var valid25 = _errs394 === errors;
 if(valid25){
-const _errs416 = errors;
-const _errs417 = errors;
-let valid173 = true;
-const _errs418 = errors;
-const _errs419 = errors;
-const _errs420 = errors;
+const _errs406 = errors;
+const _errs407 = errors;
+let valid171 = true;
+const _errs408 = errors;
+const _errs409 = errors;
+const _errs410 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-const _errs421 = errors;
+const _errs411 = errors;
 if(!(data.field === "account.annualRevenue")){
 const err141 = {};
 if(vErrors === null){
@@ -23686,15 +23834,16 @@ vErrors.push(err141);
 }
 errors++;
 }
-var valid175 = _errs421 === errors;
+var valid173 = _errs411 === errors;
 }
 else {
-var valid175 = true;
+var valid173 = true;
 }
-if(valid175){
+if(valid173){
 if(data.op !== undefined){
-const _errs422 = errors;
-if(!(data.op === "between")){
+let data114 = data.op;
+const _errs412 = errors;
+if(!((((((data114 === "eq") || (data114 === "ne")) || (data114 === "gt")) || (data114 === "gte")) || (data114 === "lt")) || (data114 === "lte"))){
 const err142 = {};
 if(vErrors === null){
 vErrors = [err142];
@@ -23704,15 +23853,15 @@ vErrors.push(err142);
 }
 errors++;
 }
-var valid175 = _errs422 === errors;
+var valid173 = _errs412 === errors;
 }
 else {
-var valid175 = true;
+var valid173 = true;
 }
 }
 }
-var valid174 = _errs420 === errors;
-if(valid174){
+var valid172 = _errs410 === errors;
+if(valid172){
 const err143 = {};
 if(vErrors === null){
 vErrors = [err143];
@@ -23723,153 +23872,123 @@ vErrors.push(err143);
 errors++;
 }
 else {
-errors = _errs419;
+errors = _errs409;
 if(vErrors !== null){
-if(_errs419){
-vErrors.length = _errs419;
+if(_errs409){
+vErrors.length = _errs409;
 }
 else {
 vErrors = null;
 }
 }
 }
-var _valid40 = _errs418 === errors;
-errors = _errs417;
+var _valid40 = _errs408 === errors;
+errors = _errs407;
 if(vErrors !== null){
-if(_errs417){
-vErrors.length = _errs417;
+if(_errs407){
+vErrors.length = _errs407;
 }
 else {
 vErrors = null;
 }
 }
 if(!_valid40){
-const _errs423 = errors;
+const _errs413 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-let data119 = data.value;
-const _errs424 = errors;
-if(errors === _errs424){
-if(Array.isArray(data119)){
-if(data119.length > 2){
-validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+let data115 = data.value;
+const _errs414 = errors;
+if(errors === _errs414){
+if(data115 && typeof data115 == "object" && !Array.isArray(data115)){
+let missing10;
+if(((data115.amount === undefined) && (missing10 = "amount")) || ((data115.currency === undefined) && (missing10 = "currency"))){
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/required",keyword:"required",params:{missingProperty: missing10},message:"must have required property '"+missing10+"'"}];
 return false;
 }
 else {
-if(data119.length < 2){
-validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
-return false;
-}
-else {
-var valid177 = true;
-const len15 = data119.length;
-for(let i15=0; i15<len15; i15++){
-let data120 = data119[i15];
-const _errs426 = errors;
-if(errors === _errs426){
-if(data120 && typeof data120 == "object" && !Array.isArray(data120)){
-let missing12;
-if(((data120.amount === undefined) && (missing12 = "amount")) || ((data120.currency === undefined) && (missing12 = "currency"))){
-validate329.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
-return false;
-}
-else {
-const _errs428 = errors;
-for(const key6 in data120){
-if(!((key6 === "amount") || (key6 === "currency"))){
-validate329.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+const _errs416 = errors;
+for(const key4 in data115){
+if(!((key4 === "amount") || (key4 === "currency"))){
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
 return false;
 break;
 }
 }
-if(_errs428 === errors){
-if(data120.amount !== undefined){
-let data121 = data120.amount;
-const _errs429 = errors;
-if(errors === _errs429){
-if(typeof data121 === "string"){
-if(func2(data121) > 18){
-validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+if(_errs416 === errors){
+if(data115.amount !== undefined){
+let data116 = data115.amount;
+const _errs417 = errors;
+if(errors === _errs417){
+if(typeof data116 === "string"){
+if(func2(data116) > 18){
+validate329.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
 return false;
 }
 else {
-if(!pattern13.test(data121)){
-validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid178 = _errs429 === errors;
-}
-else {
-var valid178 = true;
-}
-if(valid178){
-if(data120.currency !== undefined){
-let data122 = data120.currency;
-const _errs431 = errors;
-if(errors === _errs431){
-if(typeof data122 === "string"){
-if(func2(data122) > 3){
-validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
-return false;
-}
-else {
-if(func2(data122) < 3){
-validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
-return false;
-}
-else {
-if(!pattern5.test(data122)){
-validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+if(!pattern13.test(data116)){
+validate329.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
-}
 else {
-validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate329.errors = [{instancePath:instancePath+"/value/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
-var valid178 = _errs431 === errors;
+var valid175 = _errs417 === errors;
 }
 else {
-var valid178 = true;
+var valid175 = true;
 }
+if(valid175){
+if(data115.currency !== undefined){
+let data117 = data115.currency;
+const _errs419 = errors;
+if(errors === _errs419){
+if(typeof data117 === "string"){
+if(func2(data117) > 3){
+validate329.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data117) < 3){
+validate329.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data117)){
+validate329.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
 }
 }
 }
 }
 else {
-validate329.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate329.errors = [{instancePath:instancePath+"/value/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
-var valid177 = _errs426 === errors;
-if(!valid177){
-break;
+var valid175 = _errs419 === errors;
+}
+else {
+var valid175 = true;
 }
 }
 }
 }
 }
 else {
-validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
 }
 }
-var _valid40 = _errs423 === errors;
-valid173 = _valid40;
+var _valid40 = _errs413 === errors;
+valid171 = _valid40;
 }
-if(!valid173){
+if(!valid171){
 const err144 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err144];
@@ -23881,19 +24000,18 @@ errors++;
 validate329.errors = vErrors;
 return false;
 }
-var valid25 = _errs416 === errors;
+var valid25 = _errs406 === errors;
 if(valid25){
-const _errs433 = errors;
-const _errs434 = errors;
-let valid179 = true;
-const _errs435 = errors;
-const _errs436 = errors;
-const _errs437 = errors;
+const _errs421 = errors;
+const _errs422 = errors;
+let valid176 = true;
+const _errs423 = errors;
+const _errs424 = errors;
+const _errs425 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-let data123 = data.field;
-const _errs438 = errors;
-if(!(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data123 === "createdBy.id") || (data123 === "updatedBy.id")) || (data123 === "teamId")) || (data123 === "firstName")) || (data123 === "salutation")) || (data123 === "title")) || (data123 === "department")) || (data123 === "email")) || (data123 === "phone")) || (data123 === "mobilePhone")) || (data123 === "accountId")) || (data123 === "reportsToId")) || (data123 === "mailingAddress")) || (data123 === "mailingAddress.street1")) || (data123 === "mailingAddress.street2")) || (data123 === "mailingAddress.city")) || (data123 === "mailingAddress.region")) || (data123 === "mailingAddress.postalCode")) || (data123 === "mailingAddress.countryCode")) || (data123 === "birthdate")) || (data123 === "language")) || (data123 === "timeZone")) || (data123 === "linkedinUrl")) || (data123 === "source")) || (data123 === "lifecycleStage")) || (data123 === "description")) || (data123 === "account.createdBy.id")) || (data123 === "account.updatedBy.id")) || (data123 === "account.teamId")) || (data123 === "account.legalName")) || (data123 === "account.domain")) || (data123 === "account.website")) || (data123 === "account.type")) || (data123 === "account.industry")) || (data123 === "account.phone")) || (data123 === "account.email")) || (data123 === "account.numberOfEmployees")) || (data123 === "account.annualRevenue")) || (data123 === "account.description")) || (data123 === "account.billingAddress")) || (data123 === "account.billingAddress.street1")) || (data123 === "account.billingAddress.street2")) || (data123 === "account.billingAddress.city")) || (data123 === "account.billingAddress.region")) || (data123 === "account.billingAddress.postalCode")) || (data123 === "account.billingAddress.countryCode")) || (data123 === "account.shippingAddress")) || (data123 === "account.shippingAddress.street1")) || (data123 === "account.shippingAddress.street2")) || (data123 === "account.shippingAddress.city")) || (data123 === "account.shippingAddress.region")) || (data123 === "account.shippingAddress.postalCode")) || (data123 === "account.shippingAddress.countryCode")) || (data123 === "account.parentAccountId")) || (data123 === "account.source")) || (data123 === "account.taxId")) || (data123 === "account.registrationNumber")) || (data123 === "account.linkedinUrl")) || (data123 === "account.lifecycleStage")) || (data123 === "reportsTo.createdBy.id")) || (data123 === "reportsTo.updatedBy.id")) || (data123 === "reportsTo.teamId")) || (data123 === "reportsTo.firstName")) || (data123 === "reportsTo.salutation")) || (data123 === "reportsTo.title")) || (data123 === "reportsTo.department")) || (data123 === "reportsTo.email")) || (data123 === "reportsTo.phone")) || (data123 === "reportsTo.mobilePhone")) || (data123 === "reportsTo.accountId")) || (data123 === "reportsTo.reportsToId")) || (data123 === "reportsTo.mailingAddress")) || (data123 === "reportsTo.mailingAddress.street1")) || (data123 === "reportsTo.mailingAddress.street2")) || (data123 === "reportsTo.mailingAddress.city")) || (data123 === "reportsTo.mailingAddress.region")) || (data123 === "reportsTo.mailingAddress.postalCode")) || (data123 === "reportsTo.mailingAddress.countryCode")) || (data123 === "reportsTo.birthdate")) || (data123 === "reportsTo.language")) || (data123 === "reportsTo.timeZone")) || (data123 === "reportsTo.linkedinUrl")) || (data123 === "reportsTo.source")) || (data123 === "reportsTo.lifecycleStage")) || (data123 === "reportsTo.description"))){
+const _errs426 = errors;
+if(!(data.field === "account.annualRevenue")){
 const err145 = {};
 if(vErrors === null){
 vErrors = [err145];
@@ -23903,15 +24021,16 @@ vErrors.push(err145);
 }
 errors++;
 }
-var valid181 = _errs438 === errors;
+var valid178 = _errs426 === errors;
 }
 else {
-var valid181 = true;
+var valid178 = true;
 }
-if(valid181){
+if(valid178){
 if(data.op !== undefined){
-const _errs439 = errors;
-if(!(data.op === "isNull")){
+let data119 = data.op;
+const _errs427 = errors;
+if(!((data119 === "in") || (data119 === "notIn"))){
 const err146 = {};
 if(vErrors === null){
 vErrors = [err146];
@@ -23921,15 +24040,15 @@ vErrors.push(err146);
 }
 errors++;
 }
-var valid181 = _errs439 === errors;
+var valid178 = _errs427 === errors;
 }
 else {
-var valid181 = true;
+var valid178 = true;
 }
 }
 }
-var valid180 = _errs437 === errors;
-if(valid180){
+var valid177 = _errs425 === errors;
+if(valid177){
 const err147 = {};
 if(vErrors === null){
 vErrors = [err147];
@@ -23940,40 +24059,153 @@ vErrors.push(err147);
 errors++;
 }
 else {
-errors = _errs436;
+errors = _errs424;
 if(vErrors !== null){
-if(_errs436){
-vErrors.length = _errs436;
+if(_errs424){
+vErrors.length = _errs424;
 }
 else {
 vErrors = null;
 }
 }
 }
-var _valid41 = _errs435 === errors;
-errors = _errs434;
+var _valid41 = _errs423 === errors;
+errors = _errs422;
 if(vErrors !== null){
-if(_errs434){
-vErrors.length = _errs434;
+if(_errs422){
+vErrors.length = _errs422;
 }
 else {
 vErrors = null;
 }
 }
 if(!_valid41){
-const _errs440 = errors;
+const _errs428 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-if(typeof data.value !== "boolean"){
-validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+let data120 = data.value;
+const _errs429 = errors;
+if(errors === _errs429){
+if(Array.isArray(data120)){
+if(data120.length > 200){
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
+return false;
+}
+else {
+if(data120.length < 1){
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid180 = true;
+const len15 = data120.length;
+for(let i15=0; i15<len15; i15++){
+let data121 = data120[i15];
+const _errs431 = errors;
+if(errors === _errs431){
+if(data121 && typeof data121 == "object" && !Array.isArray(data121)){
+let missing11;
+if(((data121.amount === undefined) && (missing11 = "amount")) || ((data121.currency === undefined) && (missing11 = "currency"))){
+validate329.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing11},message:"must have required property '"+missing11+"'"}];
+return false;
+}
+else {
+const _errs433 = errors;
+for(const key5 in data121){
+if(!((key5 === "amount") || (key5 === "currency"))){
+validate329.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs433 === errors){
+if(data121.amount !== undefined){
+let data122 = data121.amount;
+const _errs434 = errors;
+if(errors === _errs434){
+if(typeof data122 === "string"){
+if(func2(data122) > 18){
+validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern13.test(data122)){
+validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
-var _valid41 = _errs440 === errors;
-valid179 = _valid41;
+else {
+validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
 }
-if(!valid179){
+}
+var valid181 = _errs434 === errors;
+}
+else {
+var valid181 = true;
+}
+if(valid181){
+if(data121.currency !== undefined){
+let data123 = data121.currency;
+const _errs436 = errors;
+if(errors === _errs436){
+if(typeof data123 === "string"){
+if(func2(data123) > 3){
+validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data123) < 3){
+validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data123)){
+validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate329.errors = [{instancePath:instancePath+"/value/" + i15+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid181 = _errs436 === errors;
+}
+else {
+var valid181 = true;
+}
+}
+}
+}
+}
+else {
+validate329.errors = [{instancePath:instancePath+"/value/" + i15,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid180 = _errs431 === errors;
+if(!valid180){
+break;
+}
+}
+}
+}
+}
+else {
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid41 = _errs428 === errors;
+valid176 = _valid41;
+}
+if(!valid176){
 const err148 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err148];
@@ -23985,19 +24217,18 @@ errors++;
 validate329.errors = vErrors;
 return false;
 }
-var valid25 = _errs433 === errors;
+var valid25 = _errs421 === errors;
 if(valid25){
-const _errs443 = errors;
-const _errs444 = errors;
-let valid183 = true;
-const _errs445 = errors;
-const _errs446 = errors;
-const _errs447 = errors;
+const _errs438 = errors;
+const _errs439 = errors;
+let valid182 = true;
+const _errs440 = errors;
+const _errs441 = errors;
+const _errs442 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-let data126 = data.field;
-const _errs448 = errors;
-if(!(((((data126 === "tags") || (data126 === "additionalEmails")) || (data126 === "account.tags")) || (data126 === "reportsTo.tags")) || (data126 === "reportsTo.additionalEmails"))){
+const _errs443 = errors;
+if(!(data.field === "account.annualRevenue")){
 const err149 = {};
 if(vErrors === null){
 vErrors = [err149];
@@ -24007,15 +24238,15 @@ vErrors.push(err149);
 }
 errors++;
 }
-var valid185 = _errs448 === errors;
+var valid184 = _errs443 === errors;
 }
 else {
-var valid185 = true;
+var valid184 = true;
 }
-if(valid185){
+if(valid184){
 if(data.op !== undefined){
-const _errs449 = errors;
-if(!(data.op === "isEmpty")){
+const _errs444 = errors;
+if(!(data.op === "between")){
 const err150 = {};
 if(vErrors === null){
 vErrors = [err150];
@@ -24025,15 +24256,15 @@ vErrors.push(err150);
 }
 errors++;
 }
-var valid185 = _errs449 === errors;
+var valid184 = _errs444 === errors;
 }
 else {
-var valid185 = true;
+var valid184 = true;
 }
 }
 }
-var valid184 = _errs447 === errors;
-if(valid184){
+var valid183 = _errs442 === errors;
+if(valid183){
 const err151 = {};
 if(vErrors === null){
 vErrors = [err151];
@@ -24044,40 +24275,153 @@ vErrors.push(err151);
 errors++;
 }
 else {
-errors = _errs446;
+errors = _errs441;
 if(vErrors !== null){
-if(_errs446){
-vErrors.length = _errs446;
+if(_errs441){
+vErrors.length = _errs441;
 }
 else {
 vErrors = null;
 }
 }
 }
-var _valid42 = _errs445 === errors;
-errors = _errs444;
+var _valid42 = _errs440 === errors;
+errors = _errs439;
 if(vErrors !== null){
-if(_errs444){
-vErrors.length = _errs444;
+if(_errs439){
+vErrors.length = _errs439;
 }
 else {
 vErrors = null;
 }
 }
 if(!_valid42){
-const _errs450 = errors;
+const _errs445 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-if(typeof data.value !== "boolean"){
-validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+let data126 = data.value;
+const _errs446 = errors;
+if(errors === _errs446){
+if(Array.isArray(data126)){
+if(data126.length > 2){
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"}];
+return false;
+}
+else {
+if(data126.length < 2){
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/minItems",keyword:"minItems",params:{limit: 2},message:"must NOT have fewer than 2 items"}];
+return false;
+}
+else {
+var valid186 = true;
+const len16 = data126.length;
+for(let i16=0; i16<len16; i16++){
+let data127 = data126[i16];
+const _errs448 = errors;
+if(errors === _errs448){
+if(data127 && typeof data127 == "object" && !Array.isArray(data127)){
+let missing12;
+if(((data127.amount === undefined) && (missing12 = "amount")) || ((data127.currency === undefined) && (missing12 = "currency"))){
+validate329.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/required",keyword:"required",params:{missingProperty: missing12},message:"must have required property '"+missing12+"'"}];
+return false;
+}
+else {
+const _errs450 = errors;
+for(const key6 in data127){
+if(!((key6 === "amount") || (key6 === "currency"))){
+validate329.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs450 === errors){
+if(data127.amount !== undefined){
+let data128 = data127.amount;
+const _errs451 = errors;
+if(errors === _errs451){
+if(typeof data128 === "string"){
+if(func2(data128) > 18){
+validate329.errors = [{instancePath:instancePath+"/value/" + i16+"/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/maxLength",keyword:"maxLength",params:{limit: 18},message:"must NOT have more than 18 characters"}];
+return false;
+}
+else {
+if(!pattern13.test(data128)){
+validate329.errors = [{instancePath:instancePath+"/value/" + i16+"/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/pattern",keyword:"pattern",params:{pattern: "^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},message:"must match pattern \""+"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"+"\""}];
 return false;
 }
 }
 }
-var _valid42 = _errs450 === errors;
-valid183 = _valid42;
+else {
+validate329.errors = [{instancePath:instancePath+"/value/" + i16+"/amount",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/properties/amount/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
 }
-if(!valid183){
+}
+var valid187 = _errs451 === errors;
+}
+else {
+var valid187 = true;
+}
+if(valid187){
+if(data127.currency !== undefined){
+let data129 = data127.currency;
+const _errs453 = errors;
+if(errors === _errs453){
+if(typeof data129 === "string"){
+if(func2(data129) > 3){
+validate329.errors = [{instancePath:instancePath+"/value/" + i16+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/maxLength",keyword:"maxLength",params:{limit: 3},message:"must NOT have more than 3 characters"}];
+return false;
+}
+else {
+if(func2(data129) < 3){
+validate329.errors = [{instancePath:instancePath+"/value/" + i16+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/minLength",keyword:"minLength",params:{limit: 3},message:"must NOT have fewer than 3 characters"}];
+return false;
+}
+else {
+if(!pattern5.test(data129)){
+validate329.errors = [{instancePath:instancePath+"/value/" + i16+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/pattern",keyword:"pattern",params:{pattern: "^[A-Z]{3}$"},message:"must match pattern \""+"^[A-Z]{3}$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate329.errors = [{instancePath:instancePath+"/value/" + i16+"/currency",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/properties/currency/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid187 = _errs453 === errors;
+}
+else {
+var valid187 = true;
+}
+}
+}
+}
+}
+else {
+validate329.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid186 = _errs448 === errors;
+if(!valid186){
+break;
+}
+}
+}
+}
+}
+else {
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+}
+}
+var _valid42 = _errs445 === errors;
+valid182 = _valid42;
+}
+if(!valid182){
 const err152 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err152];
@@ -24089,7 +24433,217 @@ errors++;
 validate329.errors = vErrors;
 return false;
 }
-var valid25 = _errs443 === errors;
+var valid25 = _errs438 === errors;
+if(valid25){
+const _errs455 = errors;
+const _errs456 = errors;
+let valid188 = true;
+const _errs457 = errors;
+const _errs458 = errors;
+const _errs459 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data130 = data.field;
+const _errs460 = errors;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data130 === "createdBy.id") || (data130 === "updatedBy.id")) || (data130 === "teamId")) || (data130 === "firstName")) || (data130 === "salutation")) || (data130 === "title")) || (data130 === "department")) || (data130 === "email")) || (data130 === "phone")) || (data130 === "mobilePhone")) || (data130 === "accountId")) || (data130 === "reportsToId")) || (data130 === "mailingAddress")) || (data130 === "mailingAddress.street1")) || (data130 === "mailingAddress.street2")) || (data130 === "mailingAddress.city")) || (data130 === "mailingAddress.region")) || (data130 === "mailingAddress.postalCode")) || (data130 === "mailingAddress.countryCode")) || (data130 === "birthdate")) || (data130 === "language")) || (data130 === "timeZone")) || (data130 === "linkedinUrl")) || (data130 === "source")) || (data130 === "lifecycleStage")) || (data130 === "description")) || (data130 === "account.createdBy.id")) || (data130 === "account.updatedBy.id")) || (data130 === "account.teamId")) || (data130 === "account.legalName")) || (data130 === "account.domain")) || (data130 === "account.website")) || (data130 === "account.type")) || (data130 === "account.industry")) || (data130 === "account.phone")) || (data130 === "account.email")) || (data130 === "account.numberOfEmployees")) || (data130 === "account.annualRevenue")) || (data130 === "account.description")) || (data130 === "account.billingAddress")) || (data130 === "account.billingAddress.street1")) || (data130 === "account.billingAddress.street2")) || (data130 === "account.billingAddress.city")) || (data130 === "account.billingAddress.region")) || (data130 === "account.billingAddress.postalCode")) || (data130 === "account.billingAddress.countryCode")) || (data130 === "account.shippingAddress")) || (data130 === "account.shippingAddress.street1")) || (data130 === "account.shippingAddress.street2")) || (data130 === "account.shippingAddress.city")) || (data130 === "account.shippingAddress.region")) || (data130 === "account.shippingAddress.postalCode")) || (data130 === "account.shippingAddress.countryCode")) || (data130 === "account.parentAccountId")) || (data130 === "account.source")) || (data130 === "account.taxId")) || (data130 === "account.registrationNumber")) || (data130 === "account.linkedinUrl")) || (data130 === "account.lifecycleStage")) || (data130 === "reportsTo.createdBy.id")) || (data130 === "reportsTo.updatedBy.id")) || (data130 === "reportsTo.teamId")) || (data130 === "reportsTo.firstName")) || (data130 === "reportsTo.salutation")) || (data130 === "reportsTo.title")) || (data130 === "reportsTo.department")) || (data130 === "reportsTo.email")) || (data130 === "reportsTo.phone")) || (data130 === "reportsTo.mobilePhone")) || (data130 === "reportsTo.accountId")) || (data130 === "reportsTo.reportsToId")) || (data130 === "reportsTo.mailingAddress")) || (data130 === "reportsTo.mailingAddress.street1")) || (data130 === "reportsTo.mailingAddress.street2")) || (data130 === "reportsTo.mailingAddress.city")) || (data130 === "reportsTo.mailingAddress.region")) || (data130 === "reportsTo.mailingAddress.postalCode")) || (data130 === "reportsTo.mailingAddress.countryCode")) || (data130 === "reportsTo.birthdate")) || (data130 === "reportsTo.language")) || (data130 === "reportsTo.timeZone")) || (data130 === "reportsTo.linkedinUrl")) || (data130 === "reportsTo.source")) || (data130 === "reportsTo.lifecycleStage")) || (data130 === "reportsTo.description"))){
+const err153 = {};
+if(vErrors === null){
+vErrors = [err153];
+}
+else {
+vErrors.push(err153);
+}
+errors++;
+}
+var valid190 = _errs460 === errors;
+}
+else {
+var valid190 = true;
+}
+if(valid190){
+if(data.op !== undefined){
+const _errs461 = errors;
+if(!(data.op === "isNull")){
+const err154 = {};
+if(vErrors === null){
+vErrors = [err154];
+}
+else {
+vErrors.push(err154);
+}
+errors++;
+}
+var valid190 = _errs461 === errors;
+}
+else {
+var valid190 = true;
+}
+}
+}
+var valid189 = _errs459 === errors;
+if(valid189){
+const err155 = {};
+if(vErrors === null){
+vErrors = [err155];
+}
+else {
+vErrors.push(err155);
+}
+errors++;
+}
+else {
+errors = _errs458;
+if(vErrors !== null){
+if(_errs458){
+vErrors.length = _errs458;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid43 = _errs457 === errors;
+errors = _errs456;
+if(vErrors !== null){
+if(_errs456){
+vErrors.length = _errs456;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid43){
+const _errs462 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/37/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid43 = _errs462 === errors;
+valid188 = _valid43;
+}
+if(!valid188){
+const err156 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/37/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err156];
+}
+else {
+vErrors.push(err156);
+}
+errors++;
+validate329.errors = vErrors;
+return false;
+}
+var valid25 = _errs455 === errors;
+if(valid25){
+const _errs465 = errors;
+const _errs466 = errors;
+let valid192 = true;
+const _errs467 = errors;
+const _errs468 = errors;
+const _errs469 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data133 = data.field;
+const _errs470 = errors;
+if(!(((((((data133 === "tags") || (data133 === "additionalEmails")) || (data133 === "followers")) || (data133 === "segments")) || (data133 === "account.tags")) || (data133 === "reportsTo.tags")) || (data133 === "reportsTo.additionalEmails"))){
+const err157 = {};
+if(vErrors === null){
+vErrors = [err157];
+}
+else {
+vErrors.push(err157);
+}
+errors++;
+}
+var valid194 = _errs470 === errors;
+}
+else {
+var valid194 = true;
+}
+if(valid194){
+if(data.op !== undefined){
+const _errs471 = errors;
+if(!(data.op === "isEmpty")){
+const err158 = {};
+if(vErrors === null){
+vErrors = [err158];
+}
+else {
+vErrors.push(err158);
+}
+errors++;
+}
+var valid194 = _errs471 === errors;
+}
+else {
+var valid194 = true;
+}
+}
+}
+var valid193 = _errs469 === errors;
+if(valid193){
+const err159 = {};
+if(vErrors === null){
+vErrors = [err159];
+}
+else {
+vErrors.push(err159);
+}
+errors++;
+}
+else {
+errors = _errs468;
+if(vErrors !== null){
+if(_errs468){
+vErrors.length = _errs468;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid44 = _errs467 === errors;
+errors = _errs466;
+if(vErrors !== null){
+if(_errs466){
+vErrors.length = _errs466;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid44){
+const _errs472 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate329.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/38/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid44 = _errs472 === errors;
+valid192 = _valid44;
+}
+if(!valid192){
+const err160 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/38/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err160];
+}
+else {
+vErrors.push(err160);
+}
+errors++;
+validate329.errors = vErrors;
+return false;
+}
+var valid25 = _errs465 === errors;
+}
+}
 }
 }
 }
@@ -24130,12 +24684,12 @@ var _valid6 = _errs69 === errors;
 valid23 = _valid6;
 }
 if(!valid23){
-const err153 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err161 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
-vErrors = [err153];
+vErrors = [err161];
 }
 else {
-vErrors.push(err153);
+vErrors.push(err161);
 }
 errors++;
 validate329.errors = vErrors;
@@ -24149,12 +24703,12 @@ var _valid3 = _errs39 === errors;
 valid12 = _valid3;
 }
 if(!valid12){
-const err154 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err162 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
-vErrors = [err154];
+vErrors = [err162];
 }
 else {
-vErrors.push(err154);
+vErrors.push(err162);
 }
 errors++;
 validate329.errors = vErrors;
@@ -27660,7 +28214,7 @@ return errors === 0;
 
 exports.queryLeads_body = validate463;
 const schema122 = {"type":"object","additionalProperties":false,"properties":{"q":{"$ref":"SearchText"},"filter":{"$ref":"LeadFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","allOf":[{"if":{"type":"string","pattern":"customFields\\."},"else":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","score","-score"]}},{"if":{"not":{"type":"string","pattern":"customFields\\."}},"else":{"type":"string","maxLength":160,"pattern":"^(?:-)?customFields\\.[a-z][a-zA-Z0-9_]{0,62}$"}}]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"},"expand":{"$ref":"LeadExpand"}}};
-const schema123 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"LeadFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"if":{"not":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}}},"else":{"allOf":[{"properties":{"field":{"type":"string","maxLength":160,"pattern":"^customFields\\.[a-z][a-zA-Z0-9_]{0,62}$"}}},{"properties":{"op":{"type":"string","enum":["eq","ne","gt","gte","lt","lte","startsWith","in","notIn","between","isNull"]}}},{"properties":{"value":{"type":["string","number","boolean","array","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","minItems":1,"maxItems":200,"items":{"type":["string","number","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","maxProperties":2,"additionalProperties":true},"maxProperties":2,"additionalProperties":true}}}]}},{"if":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}},"else":{"allOf":[{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","version","score","numberOfEmployees","createdAt","updatedAt","convertedAt","createdBy.type","updatedBy.type","tags","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name","rating","annualRevenue","doNotCall","emailOptOut","status","utm","address","description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","createdBy.type","updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","rating"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["score","numberOfEmployees","annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["convertedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["utm","address","description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["hot","warm","cold"]}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["hot","warm","cold"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","rating","score","source","sourceDetail","utm","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","numberOfEmployees","annualRevenue","address","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","description","convertedAt","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]}}]};
+const schema123 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"LeadFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"LeadFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"if":{"not":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}}},"else":{"allOf":[{"properties":{"field":{"type":"string","maxLength":160,"pattern":"^customFields\\.[a-z][a-zA-Z0-9_]{0,62}$"}}},{"properties":{"op":{"type":"string","enum":["eq","ne","gt","gte","lt","lte","startsWith","in","notIn","between","isNull"]}}},{"properties":{"value":{"type":["string","number","boolean","array","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","minItems":1,"maxItems":200,"items":{"type":["string","number","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","maxProperties":2,"additionalProperties":true},"maxProperties":2,"additionalProperties":true}}}]}},{"if":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}},"else":{"allOf":[{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","version","score","numberOfEmployees","createdAt","updatedAt","convertedAt","createdBy.type","updatedBy.type","tags","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name","rating","annualRevenue","doNotCall","emailOptOut","status","followers","segments","utm","address","description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","createdBy.type","updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","convertedAccountId","convertedContactId","convertedOpportunityId","rating"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["score","numberOfEmployees","annualRevenue"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["convertedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","followers","segments"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["utm","address","description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","score","numberOfEmployees"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","convertedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","source","sourceDetail","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["hot","warm","cold"]}}}},{"if":{"not":{"properties":{"field":{"enum":["rating"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["hot","warm","cold"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["doNotCall","emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","working","qualified","unqualified","converted"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["followers","segments"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["followers","segments"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","firstName","lastName","companyName","title","email","phone","mobilePhone","website","unqualifiedReason","rating","score","source","sourceDetail","utm","utm.source","utm.medium","utm.campaign","utm.term","utm.content","industry","numberOfEmployees","annualRevenue","address","address.street1","address.street2","address.city","address.region","address.postalCode","address.countryCode","description","convertedAt","convertedAccountId","convertedContactId","convertedOpportunityId"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","followers","segments"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]}}]};
 const wrapper6 = {validate: validate466};
 const pattern73 = new RegExp("^customFields\\.[a-z][a-zA-Z0-9_]{0,62}$", "u");
 
@@ -28417,7 +28971,7 @@ const _errs70 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data11 = data.field;
-if(!(((((((((((((((((((((((((((((((((((((((((((((((((data11 === "id") || (data11 === "createdBy.id")) || (data11 === "updatedBy.id")) || (data11 === "ownerId")) || (data11 === "teamId")) || (data11 === "convertedAccountId")) || (data11 === "convertedContactId")) || (data11 === "convertedOpportunityId")) || (data11 === "version")) || (data11 === "score")) || (data11 === "numberOfEmployees")) || (data11 === "createdAt")) || (data11 === "updatedAt")) || (data11 === "convertedAt")) || (data11 === "createdBy.type")) || (data11 === "updatedBy.type")) || (data11 === "tags")) || (data11 === "firstName")) || (data11 === "lastName")) || (data11 === "companyName")) || (data11 === "title")) || (data11 === "email")) || (data11 === "phone")) || (data11 === "mobilePhone")) || (data11 === "website")) || (data11 === "unqualifiedReason")) || (data11 === "source")) || (data11 === "sourceDetail")) || (data11 === "utm.source")) || (data11 === "utm.medium")) || (data11 === "utm.campaign")) || (data11 === "utm.term")) || (data11 === "utm.content")) || (data11 === "industry")) || (data11 === "address.street1")) || (data11 === "address.street2")) || (data11 === "address.city")) || (data11 === "address.region")) || (data11 === "address.postalCode")) || (data11 === "address.countryCode")) || (data11 === "name")) || (data11 === "rating")) || (data11 === "annualRevenue")) || (data11 === "doNotCall")) || (data11 === "emailOptOut")) || (data11 === "status")) || (data11 === "utm")) || (data11 === "address")) || (data11 === "description"))){
+if(!(((((((((((((((((((((((((((((((((((((((((((((((((((data11 === "id") || (data11 === "createdBy.id")) || (data11 === "updatedBy.id")) || (data11 === "ownerId")) || (data11 === "teamId")) || (data11 === "convertedAccountId")) || (data11 === "convertedContactId")) || (data11 === "convertedOpportunityId")) || (data11 === "version")) || (data11 === "score")) || (data11 === "numberOfEmployees")) || (data11 === "createdAt")) || (data11 === "updatedAt")) || (data11 === "convertedAt")) || (data11 === "createdBy.type")) || (data11 === "updatedBy.type")) || (data11 === "tags")) || (data11 === "firstName")) || (data11 === "lastName")) || (data11 === "companyName")) || (data11 === "title")) || (data11 === "email")) || (data11 === "phone")) || (data11 === "mobilePhone")) || (data11 === "website")) || (data11 === "unqualifiedReason")) || (data11 === "source")) || (data11 === "sourceDetail")) || (data11 === "utm.source")) || (data11 === "utm.medium")) || (data11 === "utm.campaign")) || (data11 === "utm.term")) || (data11 === "utm.content")) || (data11 === "industry")) || (data11 === "address.street1")) || (data11 === "address.street2")) || (data11 === "address.city")) || (data11 === "address.region")) || (data11 === "address.postalCode")) || (data11 === "address.countryCode")) || (data11 === "name")) || (data11 === "rating")) || (data11 === "annualRevenue")) || (data11 === "doNotCall")) || (data11 === "emailOptOut")) || (data11 === "status")) || (data11 === "followers")) || (data11 === "segments")) || (data11 === "utm")) || (data11 === "address")) || (data11 === "description"))){
 validate466.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/0/properties/field/enum",keyword:"enum",params:{allowedValues: schema123.allOf[3].else.allOf[3].else.allOf[0].properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
@@ -28917,7 +29471,8 @@ const _errs123 = errors;
 const _errs124 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-if(!(data.field === "tags")){
+let data24 = data.field;
+if(!(((data24 === "tags") || (data24 === "followers")) || (data24 === "segments"))){
 const err37 = {};
 if(vErrors === null){
 vErrors = [err37];
@@ -32339,7 +32894,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data114 = data.field;
 const _errs412 = errors;
-if(!(((((((((((((((((((((((((((((((((((((data114 === "createdBy.id") || (data114 === "updatedBy.id")) || (data114 === "teamId")) || (data114 === "firstName")) || (data114 === "lastName")) || (data114 === "companyName")) || (data114 === "title")) || (data114 === "email")) || (data114 === "phone")) || (data114 === "mobilePhone")) || (data114 === "website")) || (data114 === "unqualifiedReason")) || (data114 === "rating")) || (data114 === "score")) || (data114 === "source")) || (data114 === "sourceDetail")) || (data114 === "utm")) || (data114 === "utm.source")) || (data114 === "utm.medium")) || (data114 === "utm.campaign")) || (data114 === "utm.term")) || (data114 === "utm.content")) || (data114 === "industry")) || (data114 === "numberOfEmployees")) || (data114 === "annualRevenue")) || (data114 === "address")) || (data114 === "address.street1")) || (data114 === "address.street2")) || (data114 === "address.city")) || (data114 === "address.region")) || (data114 === "address.postalCode")) || (data114 === "address.countryCode")) || (data114 === "description")) || (data114 === "convertedAt")) || (data114 === "convertedAccountId")) || (data114 === "convertedContactId")) || (data114 === "convertedOpportunityId"))){
+if(!((data114 === "followers") || (data114 === "segments"))){
 const err136 = {};
 if(vErrors === null){
 vErrors = [err136];
@@ -32357,7 +32912,7 @@ var valid171 = true;
 if(valid171){
 if(data.op !== undefined){
 const _errs413 = errors;
-if(!(data.op === "isNull")){
+if(!(data.op === "has")){
 const err137 = {};
 if(vErrors === null){
 vErrors = [err137];
@@ -32410,9 +32965,27 @@ if(!_valid39){
 const _errs414 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-if(typeof data.value !== "boolean"){
-validate466.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+let data116 = data.value;
+const _errs415 = errors;
+if(errors === _errs415){
+if(errors === _errs415){
+if(typeof data116 === "string"){
+if(func2(data116) > 36){
+validate466.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
 return false;
+}
+else {
+if(!(formats2.test(data116))){
+validate466.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate466.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/33/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
 }
 }
 }
@@ -32441,8 +33014,9 @@ const _errs420 = errors;
 const _errs421 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data117 = data.field;
 const _errs422 = errors;
-if(!(data.field === "tags")){
+if(!((data117 === "followers") || (data117 === "segments"))){
 const err140 = {};
 if(vErrors === null){
 vErrors = [err140];
@@ -32459,8 +33033,9 @@ var valid175 = true;
 }
 if(valid175){
 if(data.op !== undefined){
+let data118 = data.op;
 const _errs423 = errors;
-if(!(data.op === "isEmpty")){
+if(!((data118 === "hasAny") || (data118 === "hasAll"))){
 const err141 = {};
 if(vErrors === null){
 vErrors = [err141];
@@ -32513,9 +33088,57 @@ if(!_valid40){
 const _errs424 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-if(typeof data.value !== "boolean"){
-validate466.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+let data119 = data.value;
+const _errs425 = errors;
+if(errors === _errs425){
+if(Array.isArray(data119)){
+if(data119.length > 200){
+validate466.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
+}
+else {
+if(data119.length < 1){
+validate466.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid177 = true;
+const len14 = data119.length;
+for(let i14=0; i14<len14; i14++){
+let data120 = data119[i14];
+const _errs427 = errors;
+if(errors === _errs427){
+if(errors === _errs427){
+if(typeof data120 === "string"){
+if(func2(data120) > 36){
+validate466.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data120))){
+validate466.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
+validate466.errors = [{instancePath:instancePath+"/value/" + i14,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+}
+var valid177 = _errs427 === errors;
+if(!valid177){
+break;
+}
+}
+}
+}
+}
+else {
+validate466.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/34/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
 }
 }
 }
@@ -32535,6 +33158,216 @@ validate466.errors = vErrors;
 return false;
 }
 var valid25 = _errs417 === errors;
+if(valid25){
+const _errs429 = errors;
+const _errs430 = errors;
+let valid178 = true;
+const _errs431 = errors;
+const _errs432 = errors;
+const _errs433 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data121 = data.field;
+const _errs434 = errors;
+if(!(((((((((((((((((((((((((((((((((((((data121 === "createdBy.id") || (data121 === "updatedBy.id")) || (data121 === "teamId")) || (data121 === "firstName")) || (data121 === "lastName")) || (data121 === "companyName")) || (data121 === "title")) || (data121 === "email")) || (data121 === "phone")) || (data121 === "mobilePhone")) || (data121 === "website")) || (data121 === "unqualifiedReason")) || (data121 === "rating")) || (data121 === "score")) || (data121 === "source")) || (data121 === "sourceDetail")) || (data121 === "utm")) || (data121 === "utm.source")) || (data121 === "utm.medium")) || (data121 === "utm.campaign")) || (data121 === "utm.term")) || (data121 === "utm.content")) || (data121 === "industry")) || (data121 === "numberOfEmployees")) || (data121 === "annualRevenue")) || (data121 === "address")) || (data121 === "address.street1")) || (data121 === "address.street2")) || (data121 === "address.city")) || (data121 === "address.region")) || (data121 === "address.postalCode")) || (data121 === "address.countryCode")) || (data121 === "description")) || (data121 === "convertedAt")) || (data121 === "convertedAccountId")) || (data121 === "convertedContactId")) || (data121 === "convertedOpportunityId"))){
+const err144 = {};
+if(vErrors === null){
+vErrors = [err144];
+}
+else {
+vErrors.push(err144);
+}
+errors++;
+}
+var valid180 = _errs434 === errors;
+}
+else {
+var valid180 = true;
+}
+if(valid180){
+if(data.op !== undefined){
+const _errs435 = errors;
+if(!(data.op === "isNull")){
+const err145 = {};
+if(vErrors === null){
+vErrors = [err145];
+}
+else {
+vErrors.push(err145);
+}
+errors++;
+}
+var valid180 = _errs435 === errors;
+}
+else {
+var valid180 = true;
+}
+}
+}
+var valid179 = _errs433 === errors;
+if(valid179){
+const err146 = {};
+if(vErrors === null){
+vErrors = [err146];
+}
+else {
+vErrors.push(err146);
+}
+errors++;
+}
+else {
+errors = _errs432;
+if(vErrors !== null){
+if(_errs432){
+vErrors.length = _errs432;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid41 = _errs431 === errors;
+errors = _errs430;
+if(vErrors !== null){
+if(_errs430){
+vErrors.length = _errs430;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid41){
+const _errs436 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate466.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid41 = _errs436 === errors;
+valid178 = _valid41;
+}
+if(!valid178){
+const err147 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err147];
+}
+else {
+vErrors.push(err147);
+}
+errors++;
+validate466.errors = vErrors;
+return false;
+}
+var valid25 = _errs429 === errors;
+if(valid25){
+const _errs439 = errors;
+const _errs440 = errors;
+let valid182 = true;
+const _errs441 = errors;
+const _errs442 = errors;
+const _errs443 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data124 = data.field;
+const _errs444 = errors;
+if(!(((data124 === "tags") || (data124 === "followers")) || (data124 === "segments"))){
+const err148 = {};
+if(vErrors === null){
+vErrors = [err148];
+}
+else {
+vErrors.push(err148);
+}
+errors++;
+}
+var valid184 = _errs444 === errors;
+}
+else {
+var valid184 = true;
+}
+if(valid184){
+if(data.op !== undefined){
+const _errs445 = errors;
+if(!(data.op === "isEmpty")){
+const err149 = {};
+if(vErrors === null){
+vErrors = [err149];
+}
+else {
+vErrors.push(err149);
+}
+errors++;
+}
+var valid184 = _errs445 === errors;
+}
+else {
+var valid184 = true;
+}
+}
+}
+var valid183 = _errs443 === errors;
+if(valid183){
+const err150 = {};
+if(vErrors === null){
+vErrors = [err150];
+}
+else {
+vErrors.push(err150);
+}
+errors++;
+}
+else {
+errors = _errs442;
+if(vErrors !== null){
+if(_errs442){
+vErrors.length = _errs442;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid42 = _errs441 === errors;
+errors = _errs440;
+if(vErrors !== null){
+if(_errs440){
+vErrors.length = _errs440;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid42){
+const _errs446 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate466.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid42 = _errs446 === errors;
+valid182 = _valid42;
+}
+if(!valid182){
+const err151 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err151];
+}
+else {
+vErrors.push(err151);
+}
+errors++;
+validate466.errors = vErrors;
+return false;
+}
+var valid25 = _errs439 === errors;
+}
+}
 }
 }
 }
@@ -32573,12 +33406,12 @@ var _valid6 = _errs69 === errors;
 valid23 = _valid6;
 }
 if(!valid23){
-const err144 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err152 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
-vErrors = [err144];
+vErrors = [err152];
 }
 else {
-vErrors.push(err144);
+vErrors.push(err152);
 }
 errors++;
 validate466.errors = vErrors;
@@ -32592,12 +33425,12 @@ var _valid3 = _errs39 === errors;
 valid12 = _valid3;
 }
 if(!valid12){
-const err145 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err153 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
-vErrors = [err145];
+vErrors = [err153];
 }
 else {
-vErrors.push(err145);
+vErrors.push(err153);
 }
 errors++;
 validate466.errors = vErrors;
@@ -35970,7 +36803,7 @@ return errors === 0;
 
 exports.queryOpportunities_body = validate599;
 const schema151 = {"type":"object","additionalProperties":false,"properties":{"q":{"$ref":"SearchText"},"filter":{"$ref":"OpportunityFilter"},"sort":{"type":"array","minItems":1,"maxItems":2,"uniqueItems":true,"default":["-createdAt"],"items":{"type":"string","allOf":[{"if":{"type":"string","pattern":"customFields\\."},"else":{"type":"string","enum":["createdAt","-createdAt","updatedAt","-updatedAt","name","-name","amount","-amount","expectedCloseDate","-expectedCloseDate"]}},{"if":{"not":{"type":"string","pattern":"customFields\\."}},"else":{"type":"string","maxLength":160,"pattern":"^(?:-)?customFields\\.[a-z][a-zA-Z0-9_]{0,62}$"}}]}},"limit":{"allOf":[{"$ref":"PageSize"}],"default":50},"cursor":{"$ref":"PageCursor"},"count":{"$ref":"CountMode"},"expand":{"$ref":"OpportunityExpand"}}};
-const schema152 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"OpportunityFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"if":{"not":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}}},"else":{"allOf":[{"properties":{"field":{"type":"string","maxLength":160,"pattern":"^(?:account\\.|primaryContact\\.)?customFields\\.[a-z][a-zA-Z0-9_]{0,62}$"}}},{"properties":{"op":{"type":"string","enum":["eq","ne","gt","gte","lt","lte","startsWith","in","notIn","between","isNull"]}}},{"properties":{"value":{"type":["string","number","boolean","array","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","minItems":1,"maxItems":200,"items":{"type":["string","number","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","maxProperties":2,"additionalProperties":true},"maxProperties":2,"additionalProperties":true}}}]}},{"if":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}},"else":{"allOf":[{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId","version","probability","account.version","account.numberOfEmployees","primaryContact.version","createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type","tags","account.tags","primaryContact.tags","primaryContact.additionalEmails","name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name","amount","account.annualRevenue","expectedCloseDate","primaryContact.birthdate","type","status","account.type","account.lifecycleStage","primaryContact.lifecycleStage","primaryContact.doNotCall","primaryContact.emailOptOut","description","account.description","account.billingAddress","account.shippingAddress","primaryContact.mailingAddress","primaryContact.description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","stageId","pipelineId","account.id","account.ownerId","primaryContact.id","primaryContact.ownerId","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","originLeadId","account.createdBy.id","account.updatedBy.id","account.teamId","account.parentAccountId","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId","type","account.type","account.lifecycleStage","primaryContact.lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","primaryContact.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["probability","account.numberOfEmployees","amount","account.annualRevenue","expectedCloseDate","primaryContact.birthdate"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["closedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name","account.name","primaryContact.lastName","primaryContact.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lostReason","source","nextStep","competitor","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["primaryContact.doNotCall","primaryContact.emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description","account.description","account.billingAddress","account.shippingAddress","primaryContact.mailingAddress","primaryContact.description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["new_business","existing_business","renewal"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["new_business","existing_business","renewal"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","won","lost"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","won","lost"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.lifecycleStage","primaryContact.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.lifecycleStage","primaryContact.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["primaryContact.doNotCall","primaryContact.emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","amount","probability","expectedCloseDate","lostReason","type","source","nextStep","competitor","description","closedAt","originLeadId","account.createdBy.id","account.updatedBy.id","account.teamId","account.legalName","account.domain","account.website","account.type","account.industry","account.phone","account.email","account.numberOfEmployees","account.annualRevenue","account.description","account.billingAddress","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.parentAccountId","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","account.lifecycleStage","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.teamId","primaryContact.firstName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.accountId","primaryContact.reportsToId","primaryContact.mailingAddress","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.birthdate","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.lifecycleStage","primaryContact.description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]}}]};
+const schema152 = {"type":"object","allOf":[{"if":{"not":{"required":["and"]}},"else":{"type":"object","additionalProperties":false,"required":["and"],"properties":{"and":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["or"]}},"else":{"type":"object","additionalProperties":false,"required":["or"],"properties":{"or":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"OpportunityFilter"}}}}},{"if":{"not":{"required":["not"]}},"else":{"type":"object","additionalProperties":false,"required":["not"],"properties":{"not":{"$ref":"OpportunityFilter"}}}},{"if":{"anyOf":[{"required":["and"]},{"required":["or"]},{"required":["not"]}]},"else":{"allOf":[{"required":["field","op","value"]},{"properties":{"field":{},"op":{},"value":{}},"additionalProperties":false},{"if":{"not":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}}},"else":{"allOf":[{"properties":{"field":{"type":"string","maxLength":160,"pattern":"^(?:account\\.|primaryContact\\.)?customFields\\.[a-z][a-zA-Z0-9_]{0,62}$"}}},{"properties":{"op":{"type":"string","enum":["eq","ne","gt","gte","lt","lte","startsWith","in","notIn","between","isNull"]}}},{"properties":{"value":{"type":["string","number","boolean","array","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","minItems":1,"maxItems":200,"items":{"type":["string","number","object"],"maxLength":2048,"pattern":"^[^\\x00]*$","maxProperties":2,"additionalProperties":true},"maxProperties":2,"additionalProperties":true}}}]}},{"if":{"properties":{"field":{"type":"string","pattern":"customFields\\."}}},"else":{"allOf":[{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId","version","probability","account.version","account.numberOfEmployees","primaryContact.version","createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type","tags","account.tags","primaryContact.tags","primaryContact.additionalEmails","name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name","amount","account.annualRevenue","expectedCloseDate","primaryContact.birthdate","type","status","followers","segments","account.type","account.lifecycleStage","primaryContact.lifecycleStage","primaryContact.doNotCall","primaryContact.emailOptOut","description","account.description","account.billingAddress","account.shippingAddress","primaryContact.mailingAddress","primaryContact.description"]}}},{"if":{"not":{"properties":{"field":{"enum":["id","ownerId","stageId","pipelineId","account.id","account.ownerId","primaryContact.id","primaryContact.ownerId","createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type","status"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","originLeadId","account.createdBy.id","account.updatedBy.id","account.teamId","account.parentAccountId","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId","type","account.type","account.lifecycleStage","primaryContact.lifecycleStage"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["version","account.version","primaryContact.version"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["probability","account.numberOfEmployees","amount","account.annualRevenue","expectedCloseDate","primaryContact.birthdate"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","in","notIn","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between"]}}}},{"if":{"not":{"properties":{"field":{"enum":["closedAt"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","gt","gte","lt","lte","between","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails","followers","segments"]}}}},"else":{"properties":{"op":{"enum":["has","hasAny","hasAll","isEmpty"]}}}},{"if":{"not":{"properties":{"field":{"enum":["name","account.name","primaryContact.lastName","primaryContact.name"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn"]}}}},{"if":{"not":{"properties":{"field":{"enum":["lostReason","source","nextStep","competitor","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source"]}}}},"else":{"properties":{"op":{"enum":["eq","ne","startsWith","in","notIn","isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["primaryContact.doNotCall","primaryContact.emailOptOut"]}}}},"else":{"properties":{"op":{"enum":["eq","ne"]}}}},{"if":{"not":{"properties":{"field":{"enum":["description","account.description","account.billingAddress","account.shippingAddress","primaryContact.mailingAddress","primaryContact.description"]}}}},"else":{"properties":{"op":{"enum":["isNull"]}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["id","createdBy.id","updatedBy.id","ownerId","teamId","accountId","primaryContactId","stageId","pipelineId","originLeadId","account.id","account.createdBy.id","account.updatedBy.id","account.ownerId","account.teamId","account.parentAccountId","primaryContact.id","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.ownerId","primaryContact.teamId","primaryContact.accountId","primaryContact.reportsToId"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["version","probability","account.version","account.numberOfEmployees","primaryContact.version"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"integer","format":"int32","minimum":-2147483648,"maximum":2147483647}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdAt","updatedAt","stageEnteredAt","closedAt","account.createdAt","account.updatedAt","primaryContact.createdAt","primaryContact.updatedAt"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date-time","maxLength":35,"pattern":"^(19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["user","system"]}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.type","updatedBy.type","account.createdBy.type","account.updatedBy.type","primaryContact.createdBy.type","primaryContact.updatedBy.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["user","system"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name"]},"op":{"enum":["eq","ne","startsWith"]}}}},"else":{"properties":{"value":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}},{"if":{"not":{"properties":{"field":{"enum":["name","lostReason","source","nextStep","competitor","account.name","account.legalName","account.domain","account.website","account.industry","account.phone","account.email","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","primaryContact.firstName","primaryContact.lastName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.name"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","maxLength":2048,"pattern":"^[^\\x00]*$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["amount","account.annualRevenue"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"object","additionalProperties":false,"required":["amount","currency"],"properties":{"amount":{"type":"string","maxLength":18,"pattern":"^-?[0-9]{1,12}(\\.[0-9]{1,4})?$"},"currency":{"type":"string","minLength":3,"maxLength":3,"pattern":"^[A-Z]{3}$"}}}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["eq","ne","gt","gte","lt","lte"]}}}},"else":{"properties":{"value":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["expectedCloseDate","primaryContact.birthdate"]},"op":{"enum":["between"]}}}},"else":{"properties":{"value":{"type":"array","minItems":2,"maxItems":2,"items":{"type":"string","format":"date","maxLength":10,"pattern":"^(18|19|20|21|22)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["new_business","existing_business","renewal"]}}}},{"if":{"not":{"properties":{"field":{"enum":["type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["new_business","existing_business","renewal"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["open","won","lost"]}}}},{"if":{"not":{"properties":{"field":{"enum":["status"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["open","won","lost"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["followers","segments"]},"op":{"enum":["has"]}}}},"else":{"properties":{"value":{"type":"string","format":"uuid","maxLength":36}}}},{"if":{"not":{"properties":{"field":{"enum":["followers","segments"]},"op":{"enum":["hasAny","hasAll"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","format":"uuid","maxLength":36}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.type"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["prospect","customer","partner","vendor","competitor","other"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["account.lifecycleStage","primaryContact.lifecycleStage"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}},{"if":{"not":{"properties":{"field":{"enum":["account.lifecycleStage","primaryContact.lifecycleStage"]},"op":{"enum":["in","notIn"]}}}},"else":{"properties":{"value":{"type":"array","minItems":1,"maxItems":200,"items":{"type":"string","enum":["subscriber","lead","qualified","opportunity","customer","evangelist","former_customer"]}}}}},{"if":{"not":{"properties":{"field":{"enum":["primaryContact.doNotCall","primaryContact.emailOptOut"]},"op":{"enum":["eq","ne"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["createdBy.id","updatedBy.id","teamId","accountId","primaryContactId","amount","probability","expectedCloseDate","lostReason","type","source","nextStep","competitor","description","closedAt","originLeadId","account.createdBy.id","account.updatedBy.id","account.teamId","account.legalName","account.domain","account.website","account.type","account.industry","account.phone","account.email","account.numberOfEmployees","account.annualRevenue","account.description","account.billingAddress","account.billingAddress.street1","account.billingAddress.street2","account.billingAddress.city","account.billingAddress.region","account.billingAddress.postalCode","account.billingAddress.countryCode","account.shippingAddress","account.shippingAddress.street1","account.shippingAddress.street2","account.shippingAddress.city","account.shippingAddress.region","account.shippingAddress.postalCode","account.shippingAddress.countryCode","account.parentAccountId","account.source","account.taxId","account.registrationNumber","account.linkedinUrl","account.lifecycleStage","primaryContact.createdBy.id","primaryContact.updatedBy.id","primaryContact.teamId","primaryContact.firstName","primaryContact.salutation","primaryContact.title","primaryContact.department","primaryContact.email","primaryContact.phone","primaryContact.mobilePhone","primaryContact.accountId","primaryContact.reportsToId","primaryContact.mailingAddress","primaryContact.mailingAddress.street1","primaryContact.mailingAddress.street2","primaryContact.mailingAddress.city","primaryContact.mailingAddress.region","primaryContact.mailingAddress.postalCode","primaryContact.mailingAddress.countryCode","primaryContact.birthdate","primaryContact.language","primaryContact.timeZone","primaryContact.linkedinUrl","primaryContact.source","primaryContact.lifecycleStage","primaryContact.description"]},"op":{"enum":["isNull"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}},{"if":{"not":{"properties":{"field":{"enum":["tags","followers","segments","account.tags","primaryContact.tags","primaryContact.additionalEmails"]},"op":{"enum":["isEmpty"]}}}},"else":{"properties":{"value":{"type":"boolean"}}}}]}}]}}]};
 const wrapper9 = {validate: validate602};
 const pattern96 = new RegExp("^(?:account\\.|primaryContact\\.)?customFields\\.[a-z][a-zA-Z0-9_]{0,62}$", "u");
 
@@ -36727,7 +37560,7 @@ const _errs70 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data11 = data.field;
-if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data11 === "id") || (data11 === "createdBy.id")) || (data11 === "updatedBy.id")) || (data11 === "ownerId")) || (data11 === "teamId")) || (data11 === "accountId")) || (data11 === "primaryContactId")) || (data11 === "stageId")) || (data11 === "pipelineId")) || (data11 === "originLeadId")) || (data11 === "account.id")) || (data11 === "account.createdBy.id")) || (data11 === "account.updatedBy.id")) || (data11 === "account.ownerId")) || (data11 === "account.teamId")) || (data11 === "account.parentAccountId")) || (data11 === "primaryContact.id")) || (data11 === "primaryContact.createdBy.id")) || (data11 === "primaryContact.updatedBy.id")) || (data11 === "primaryContact.ownerId")) || (data11 === "primaryContact.teamId")) || (data11 === "primaryContact.accountId")) || (data11 === "primaryContact.reportsToId")) || (data11 === "version")) || (data11 === "probability")) || (data11 === "account.version")) || (data11 === "account.numberOfEmployees")) || (data11 === "primaryContact.version")) || (data11 === "createdAt")) || (data11 === "updatedAt")) || (data11 === "stageEnteredAt")) || (data11 === "closedAt")) || (data11 === "account.createdAt")) || (data11 === "account.updatedAt")) || (data11 === "primaryContact.createdAt")) || (data11 === "primaryContact.updatedAt")) || (data11 === "createdBy.type")) || (data11 === "updatedBy.type")) || (data11 === "account.createdBy.type")) || (data11 === "account.updatedBy.type")) || (data11 === "primaryContact.createdBy.type")) || (data11 === "primaryContact.updatedBy.type")) || (data11 === "tags")) || (data11 === "account.tags")) || (data11 === "primaryContact.tags")) || (data11 === "primaryContact.additionalEmails")) || (data11 === "name")) || (data11 === "lostReason")) || (data11 === "source")) || (data11 === "nextStep")) || (data11 === "competitor")) || (data11 === "account.name")) || (data11 === "account.legalName")) || (data11 === "account.domain")) || (data11 === "account.website")) || (data11 === "account.industry")) || (data11 === "account.phone")) || (data11 === "account.email")) || (data11 === "account.billingAddress.street1")) || (data11 === "account.billingAddress.street2")) || (data11 === "account.billingAddress.city")) || (data11 === "account.billingAddress.region")) || (data11 === "account.billingAddress.postalCode")) || (data11 === "account.billingAddress.countryCode")) || (data11 === "account.shippingAddress.street1")) || (data11 === "account.shippingAddress.street2")) || (data11 === "account.shippingAddress.city")) || (data11 === "account.shippingAddress.region")) || (data11 === "account.shippingAddress.postalCode")) || (data11 === "account.shippingAddress.countryCode")) || (data11 === "account.source")) || (data11 === "account.taxId")) || (data11 === "account.registrationNumber")) || (data11 === "account.linkedinUrl")) || (data11 === "primaryContact.firstName")) || (data11 === "primaryContact.lastName")) || (data11 === "primaryContact.salutation")) || (data11 === "primaryContact.title")) || (data11 === "primaryContact.department")) || (data11 === "primaryContact.email")) || (data11 === "primaryContact.phone")) || (data11 === "primaryContact.mobilePhone")) || (data11 === "primaryContact.mailingAddress.street1")) || (data11 === "primaryContact.mailingAddress.street2")) || (data11 === "primaryContact.mailingAddress.city")) || (data11 === "primaryContact.mailingAddress.region")) || (data11 === "primaryContact.mailingAddress.postalCode")) || (data11 === "primaryContact.mailingAddress.countryCode")) || (data11 === "primaryContact.language")) || (data11 === "primaryContact.timeZone")) || (data11 === "primaryContact.linkedinUrl")) || (data11 === "primaryContact.source")) || (data11 === "primaryContact.name")) || (data11 === "amount")) || (data11 === "account.annualRevenue")) || (data11 === "expectedCloseDate")) || (data11 === "primaryContact.birthdate")) || (data11 === "type")) || (data11 === "status")) || (data11 === "account.type")) || (data11 === "account.lifecycleStage")) || (data11 === "primaryContact.lifecycleStage")) || (data11 === "primaryContact.doNotCall")) || (data11 === "primaryContact.emailOptOut")) || (data11 === "description")) || (data11 === "account.description")) || (data11 === "account.billingAddress")) || (data11 === "account.shippingAddress")) || (data11 === "primaryContact.mailingAddress")) || (data11 === "primaryContact.description"))){
+if(!((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data11 === "id") || (data11 === "createdBy.id")) || (data11 === "updatedBy.id")) || (data11 === "ownerId")) || (data11 === "teamId")) || (data11 === "accountId")) || (data11 === "primaryContactId")) || (data11 === "stageId")) || (data11 === "pipelineId")) || (data11 === "originLeadId")) || (data11 === "account.id")) || (data11 === "account.createdBy.id")) || (data11 === "account.updatedBy.id")) || (data11 === "account.ownerId")) || (data11 === "account.teamId")) || (data11 === "account.parentAccountId")) || (data11 === "primaryContact.id")) || (data11 === "primaryContact.createdBy.id")) || (data11 === "primaryContact.updatedBy.id")) || (data11 === "primaryContact.ownerId")) || (data11 === "primaryContact.teamId")) || (data11 === "primaryContact.accountId")) || (data11 === "primaryContact.reportsToId")) || (data11 === "version")) || (data11 === "probability")) || (data11 === "account.version")) || (data11 === "account.numberOfEmployees")) || (data11 === "primaryContact.version")) || (data11 === "createdAt")) || (data11 === "updatedAt")) || (data11 === "stageEnteredAt")) || (data11 === "closedAt")) || (data11 === "account.createdAt")) || (data11 === "account.updatedAt")) || (data11 === "primaryContact.createdAt")) || (data11 === "primaryContact.updatedAt")) || (data11 === "createdBy.type")) || (data11 === "updatedBy.type")) || (data11 === "account.createdBy.type")) || (data11 === "account.updatedBy.type")) || (data11 === "primaryContact.createdBy.type")) || (data11 === "primaryContact.updatedBy.type")) || (data11 === "tags")) || (data11 === "account.tags")) || (data11 === "primaryContact.tags")) || (data11 === "primaryContact.additionalEmails")) || (data11 === "name")) || (data11 === "lostReason")) || (data11 === "source")) || (data11 === "nextStep")) || (data11 === "competitor")) || (data11 === "account.name")) || (data11 === "account.legalName")) || (data11 === "account.domain")) || (data11 === "account.website")) || (data11 === "account.industry")) || (data11 === "account.phone")) || (data11 === "account.email")) || (data11 === "account.billingAddress.street1")) || (data11 === "account.billingAddress.street2")) || (data11 === "account.billingAddress.city")) || (data11 === "account.billingAddress.region")) || (data11 === "account.billingAddress.postalCode")) || (data11 === "account.billingAddress.countryCode")) || (data11 === "account.shippingAddress.street1")) || (data11 === "account.shippingAddress.street2")) || (data11 === "account.shippingAddress.city")) || (data11 === "account.shippingAddress.region")) || (data11 === "account.shippingAddress.postalCode")) || (data11 === "account.shippingAddress.countryCode")) || (data11 === "account.source")) || (data11 === "account.taxId")) || (data11 === "account.registrationNumber")) || (data11 === "account.linkedinUrl")) || (data11 === "primaryContact.firstName")) || (data11 === "primaryContact.lastName")) || (data11 === "primaryContact.salutation")) || (data11 === "primaryContact.title")) || (data11 === "primaryContact.department")) || (data11 === "primaryContact.email")) || (data11 === "primaryContact.phone")) || (data11 === "primaryContact.mobilePhone")) || (data11 === "primaryContact.mailingAddress.street1")) || (data11 === "primaryContact.mailingAddress.street2")) || (data11 === "primaryContact.mailingAddress.city")) || (data11 === "primaryContact.mailingAddress.region")) || (data11 === "primaryContact.mailingAddress.postalCode")) || (data11 === "primaryContact.mailingAddress.countryCode")) || (data11 === "primaryContact.language")) || (data11 === "primaryContact.timeZone")) || (data11 === "primaryContact.linkedinUrl")) || (data11 === "primaryContact.source")) || (data11 === "primaryContact.name")) || (data11 === "amount")) || (data11 === "account.annualRevenue")) || (data11 === "expectedCloseDate")) || (data11 === "primaryContact.birthdate")) || (data11 === "type")) || (data11 === "status")) || (data11 === "followers")) || (data11 === "segments")) || (data11 === "account.type")) || (data11 === "account.lifecycleStage")) || (data11 === "primaryContact.lifecycleStage")) || (data11 === "primaryContact.doNotCall")) || (data11 === "primaryContact.emailOptOut")) || (data11 === "description")) || (data11 === "account.description")) || (data11 === "account.billingAddress")) || (data11 === "account.shippingAddress")) || (data11 === "primaryContact.mailingAddress")) || (data11 === "primaryContact.description"))){
 validate602.errors = [{instancePath:instancePath+"/field",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/0/properties/field/enum",keyword:"enum",params:{allowedValues: schema152.allOf[3].else.allOf[3].else.allOf[0].properties.field.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
@@ -37229,7 +38062,7 @@ const _errs124 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data24 = data.field;
-if(!((((data24 === "tags") || (data24 === "account.tags")) || (data24 === "primaryContact.tags")) || (data24 === "primaryContact.additionalEmails"))){
+if(!((((((data24 === "tags") || (data24 === "account.tags")) || (data24 === "primaryContact.tags")) || (data24 === "primaryContact.additionalEmails")) || (data24 === "followers")) || (data24 === "segments"))){
 const err37 = {};
 if(vErrors === null){
 vErrors = [err37];
@@ -40141,7 +40974,7 @@ validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/
 return false;
 }
 else {
-if(!(formats32.validate(data99))){
+if(!(formats36.validate(data99))){
 validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/28/else/properties/value/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
@@ -40287,7 +41120,7 @@ validate602.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/a
 return false;
 }
 else {
-if(!(formats32.validate(data103))){
+if(!(formats36.validate(data103))){
 validate602.errors = [{instancePath:instancePath+"/value/" + i12,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/29/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
@@ -40445,7 +41278,7 @@ validate602.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/a
 return false;
 }
 else {
-if(!(formats32.validate(data107))){
+if(!(formats36.validate(data107))){
 validate602.errors = [{instancePath:instancePath+"/value/" + i13,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/30/else/properties/value/items/format",keyword:"format",params:{format: "date"},message:"must match format \""+"date"+"\""}];
 return false;
 }
@@ -40996,8 +41829,9 @@ const _errs434 = errors;
 const _errs435 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data122 = data.field;
 const _errs436 = errors;
-if(!(data.field === "account.type")){
+if(!((data122 === "followers") || (data122 === "segments"))){
 const err144 = {};
 if(vErrors === null){
 vErrors = [err144];
@@ -41014,9 +41848,8 @@ var valid181 = true;
 }
 if(valid181){
 if(data.op !== undefined){
-let data123 = data.op;
 const _errs437 = errors;
-if(!((data123 === "eq") || (data123 === "ne"))){
+if(!(data.op === "has")){
 const err145 = {};
 if(vErrors === null){
 vErrors = [err145];
@@ -41070,13 +41903,26 @@ const _errs438 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 let data124 = data.value;
-if(typeof data124 !== "string"){
+const _errs439 = errors;
+if(errors === _errs439){
+if(errors === _errs439){
+if(typeof data124 === "string"){
+if(func2(data124) > 36){
+validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data124))){
+validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
 validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
-if(!((((((data124 === "prospect") || (data124 === "customer")) || (data124 === "partner")) || (data124 === "vendor")) || (data124 === "competitor")) || (data124 === "other"))){
-validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/35/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema152.allOf[3].else.allOf[3].else.allOf[35].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
-return false;
+}
 }
 }
 }
@@ -41105,8 +41951,9 @@ const _errs444 = errors;
 const _errs445 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
+let data125 = data.field;
 const _errs446 = errors;
-if(!(data.field === "account.type")){
+if(!((data125 === "followers") || (data125 === "segments"))){
 const err148 = {};
 if(vErrors === null){
 vErrors = [err148];
@@ -41125,7 +41972,7 @@ if(valid185){
 if(data.op !== undefined){
 let data126 = data.op;
 const _errs447 = errors;
-if(!((data126 === "in") || (data126 === "notIn"))){
+if(!((data126 === "hasAny") || (data126 === "hasAll"))){
 const err149 = {};
 if(vErrors === null){
 vErrors = [err149];
@@ -41197,13 +42044,25 @@ const len16 = data127.length;
 for(let i16=0; i16<len16; i16++){
 let data128 = data127[i16];
 const _errs451 = errors;
-if(typeof data128 !== "string"){
+if(errors === _errs451){
+if(errors === _errs451){
+if(typeof data128 === "string"){
+if(func2(data128) > 36){
+validate602.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/maxLength",keyword:"maxLength",params:{limit: 36},message:"must NOT have more than 36 characters"}];
+return false;
+}
+else {
+if(!(formats2.test(data128))){
+validate602.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/format",keyword:"format",params:{format: "uuid"},message:"must match format \""+"uuid"+"\""}];
+return false;
+}
+}
+}
+else {
 validate602.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
-if(!((((((data128 === "prospect") || (data128 === "customer")) || (data128 === "partner")) || (data128 === "vendor")) || (data128 === "competitor")) || (data128 === "other"))){
-validate602.errors = [{instancePath:instancePath+"/value/" + i16,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/36/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema152.allOf[3].else.allOf[3].else.allOf[36].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
-return false;
+}
 }
 var valid187 = _errs451 === errors;
 if(!valid187){
@@ -41245,9 +42104,8 @@ const _errs456 = errors;
 const _errs457 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-let data129 = data.field;
 const _errs458 = errors;
-if(!((data129 === "account.lifecycleStage") || (data129 === "primaryContact.lifecycleStage"))){
+if(!(data.field === "account.type")){
 const err152 = {};
 if(vErrors === null){
 vErrors = [err152];
@@ -41324,7 +42182,7 @@ if(typeof data131 !== "string"){
 validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/37/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
-if(!(((((((data131 === "subscriber") || (data131 === "lead")) || (data131 === "qualified")) || (data131 === "opportunity")) || (data131 === "customer")) || (data131 === "evangelist")) || (data131 === "former_customer"))){
+if(!((((((data131 === "prospect") || (data131 === "customer")) || (data131 === "partner")) || (data131 === "vendor")) || (data131 === "competitor")) || (data131 === "other"))){
 validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/37/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema152.allOf[3].else.allOf[3].else.allOf[37].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
@@ -41355,9 +42213,8 @@ const _errs466 = errors;
 const _errs467 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-let data132 = data.field;
 const _errs468 = errors;
-if(!((data132 === "account.lifecycleStage") || (data132 === "primaryContact.lifecycleStage"))){
+if(!(data.field === "account.type")){
 const err156 = {};
 if(vErrors === null){
 vErrors = [err156];
@@ -41452,7 +42309,7 @@ if(typeof data135 !== "string"){
 validate602.errors = [{instancePath:instancePath+"/value/" + i17,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/38/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
-if(!(((((((data135 === "subscriber") || (data135 === "lead")) || (data135 === "qualified")) || (data135 === "opportunity")) || (data135 === "customer")) || (data135 === "evangelist")) || (data135 === "former_customer"))){
+if(!((((((data135 === "prospect") || (data135 === "customer")) || (data135 === "partner")) || (data135 === "vendor")) || (data135 === "competitor")) || (data135 === "other"))){
 validate602.errors = [{instancePath:instancePath+"/value/" + i17,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/38/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema152.allOf[3].else.allOf[3].else.allOf[38].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
@@ -41498,7 +42355,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data136 = data.field;
 const _errs480 = errors;
-if(!((data136 === "primaryContact.doNotCall") || (data136 === "primaryContact.emailOptOut"))){
+if(!((data136 === "account.lifecycleStage") || (data136 === "primaryContact.lifecycleStage"))){
 const err160 = {};
 if(vErrors === null){
 vErrors = [err160];
@@ -41570,8 +42427,13 @@ if(!_valid45){
 const _errs482 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-if(typeof data.value !== "boolean"){
-validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/39/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+let data138 = data.value;
+if(typeof data138 !== "string"){
+validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/39/else/properties/value/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data138 === "subscriber") || (data138 === "lead")) || (data138 === "qualified")) || (data138 === "opportunity")) || (data138 === "customer")) || (data138 === "evangelist")) || (data138 === "former_customer"))){
+validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/39/else/properties/value/enum",keyword:"enum",params:{allowedValues: schema152.allOf[3].else.allOf[3].else.allOf[39].else.properties.value.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 }
@@ -41603,7 +42465,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
 let data139 = data.field;
 const _errs490 = errors;
-if(!(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data139 === "createdBy.id") || (data139 === "updatedBy.id")) || (data139 === "teamId")) || (data139 === "accountId")) || (data139 === "primaryContactId")) || (data139 === "amount")) || (data139 === "probability")) || (data139 === "expectedCloseDate")) || (data139 === "lostReason")) || (data139 === "type")) || (data139 === "source")) || (data139 === "nextStep")) || (data139 === "competitor")) || (data139 === "description")) || (data139 === "closedAt")) || (data139 === "originLeadId")) || (data139 === "account.createdBy.id")) || (data139 === "account.updatedBy.id")) || (data139 === "account.teamId")) || (data139 === "account.legalName")) || (data139 === "account.domain")) || (data139 === "account.website")) || (data139 === "account.type")) || (data139 === "account.industry")) || (data139 === "account.phone")) || (data139 === "account.email")) || (data139 === "account.numberOfEmployees")) || (data139 === "account.annualRevenue")) || (data139 === "account.description")) || (data139 === "account.billingAddress")) || (data139 === "account.billingAddress.street1")) || (data139 === "account.billingAddress.street2")) || (data139 === "account.billingAddress.city")) || (data139 === "account.billingAddress.region")) || (data139 === "account.billingAddress.postalCode")) || (data139 === "account.billingAddress.countryCode")) || (data139 === "account.shippingAddress")) || (data139 === "account.shippingAddress.street1")) || (data139 === "account.shippingAddress.street2")) || (data139 === "account.shippingAddress.city")) || (data139 === "account.shippingAddress.region")) || (data139 === "account.shippingAddress.postalCode")) || (data139 === "account.shippingAddress.countryCode")) || (data139 === "account.parentAccountId")) || (data139 === "account.source")) || (data139 === "account.taxId")) || (data139 === "account.registrationNumber")) || (data139 === "account.linkedinUrl")) || (data139 === "account.lifecycleStage")) || (data139 === "primaryContact.createdBy.id")) || (data139 === "primaryContact.updatedBy.id")) || (data139 === "primaryContact.teamId")) || (data139 === "primaryContact.firstName")) || (data139 === "primaryContact.salutation")) || (data139 === "primaryContact.title")) || (data139 === "primaryContact.department")) || (data139 === "primaryContact.email")) || (data139 === "primaryContact.phone")) || (data139 === "primaryContact.mobilePhone")) || (data139 === "primaryContact.accountId")) || (data139 === "primaryContact.reportsToId")) || (data139 === "primaryContact.mailingAddress")) || (data139 === "primaryContact.mailingAddress.street1")) || (data139 === "primaryContact.mailingAddress.street2")) || (data139 === "primaryContact.mailingAddress.city")) || (data139 === "primaryContact.mailingAddress.region")) || (data139 === "primaryContact.mailingAddress.postalCode")) || (data139 === "primaryContact.mailingAddress.countryCode")) || (data139 === "primaryContact.birthdate")) || (data139 === "primaryContact.language")) || (data139 === "primaryContact.timeZone")) || (data139 === "primaryContact.linkedinUrl")) || (data139 === "primaryContact.source")) || (data139 === "primaryContact.lifecycleStage")) || (data139 === "primaryContact.description"))){
+if(!((data139 === "account.lifecycleStage") || (data139 === "primaryContact.lifecycleStage"))){
 const err164 = {};
 if(vErrors === null){
 vErrors = [err164];
@@ -41620,8 +42482,9 @@ var valid203 = true;
 }
 if(valid203){
 if(data.op !== undefined){
+let data140 = data.op;
 const _errs491 = errors;
-if(!(data.op === "isNull")){
+if(!((data140 === "in") || (data140 === "notIn"))){
 const err165 = {};
 if(vErrors === null){
 vErrors = [err165];
@@ -41674,9 +42537,45 @@ if(!_valid46){
 const _errs492 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
-if(typeof data.value !== "boolean"){
-validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/40/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+let data141 = data.value;
+const _errs493 = errors;
+if(errors === _errs493){
+if(Array.isArray(data141)){
+if(data141.length > 200){
+validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/40/else/properties/value/maxItems",keyword:"maxItems",params:{limit: 200},message:"must NOT have more than 200 items"}];
 return false;
+}
+else {
+if(data141.length < 1){
+validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/40/else/properties/value/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid205 = true;
+const len18 = data141.length;
+for(let i18=0; i18<len18; i18++){
+let data142 = data141[i18];
+const _errs495 = errors;
+if(typeof data142 !== "string"){
+validate602.errors = [{instancePath:instancePath+"/value/" + i18,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/40/else/properties/value/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+if(!(((((((data142 === "subscriber") || (data142 === "lead")) || (data142 === "qualified")) || (data142 === "opportunity")) || (data142 === "customer")) || (data142 === "evangelist")) || (data142 === "former_customer"))){
+validate602.errors = [{instancePath:instancePath+"/value/" + i18,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/40/else/properties/value/items/enum",keyword:"enum",params:{allowedValues: schema152.allOf[3].else.allOf[3].else.allOf[40].else.properties.value.items.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid205 = _errs495 === errors;
+if(!valid205){
+break;
+}
+}
+}
+}
+}
+else {
+validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/40/else/properties/value/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
 }
 }
 }
@@ -41697,17 +42596,17 @@ return false;
 }
 var valid25 = _errs485 === errors;
 if(valid25){
-const _errs495 = errors;
-const _errs496 = errors;
-let valid205 = true;
 const _errs497 = errors;
 const _errs498 = errors;
+let valid206 = true;
 const _errs499 = errors;
+const _errs500 = errors;
+const _errs501 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.field !== undefined){
-let data142 = data.field;
-const _errs500 = errors;
-if(!((((data142 === "tags") || (data142 === "account.tags")) || (data142 === "primaryContact.tags")) || (data142 === "primaryContact.additionalEmails"))){
+let data143 = data.field;
+const _errs502 = errors;
+if(!((data143 === "primaryContact.doNotCall") || (data143 === "primaryContact.emailOptOut"))){
 const err168 = {};
 if(vErrors === null){
 vErrors = [err168];
@@ -41717,15 +42616,16 @@ vErrors.push(err168);
 }
 errors++;
 }
-var valid207 = _errs500 === errors;
+var valid208 = _errs502 === errors;
 }
 else {
-var valid207 = true;
+var valid208 = true;
 }
-if(valid207){
+if(valid208){
 if(data.op !== undefined){
-const _errs501 = errors;
-if(!(data.op === "isEmpty")){
+let data144 = data.op;
+const _errs503 = errors;
+if(!((data144 === "eq") || (data144 === "ne"))){
 const err169 = {};
 if(vErrors === null){
 vErrors = [err169];
@@ -41735,15 +42635,15 @@ vErrors.push(err169);
 }
 errors++;
 }
-var valid207 = _errs501 === errors;
+var valid208 = _errs503 === errors;
 }
 else {
-var valid207 = true;
+var valid208 = true;
 }
 }
 }
-var valid206 = _errs499 === errors;
-if(valid206){
+var valid207 = _errs501 === errors;
+if(valid207){
 const err170 = {};
 if(vErrors === null){
 vErrors = [err170];
@@ -41754,6 +42654,17 @@ vErrors.push(err170);
 errors++;
 }
 else {
+errors = _errs500;
+if(vErrors !== null){
+if(_errs500){
+vErrors.length = _errs500;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid47 = _errs499 === errors;
 errors = _errs498;
 if(vErrors !== null){
 if(_errs498){
@@ -41763,19 +42674,8 @@ else {
 vErrors = null;
 }
 }
-}
-var _valid47 = _errs497 === errors;
-errors = _errs496;
-if(vErrors !== null){
-if(_errs496){
-vErrors.length = _errs496;
-}
-else {
-vErrors = null;
-}
-}
 if(!_valid47){
-const _errs502 = errors;
+const _errs504 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.value !== undefined){
 if(typeof data.value !== "boolean"){
@@ -41784,10 +42684,10 @@ return false;
 }
 }
 }
-var _valid47 = _errs502 === errors;
-valid205 = _valid47;
+var _valid47 = _errs504 === errors;
+valid206 = _valid47;
 }
-if(!valid205){
+if(!valid206){
 const err171 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/41/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
 vErrors = [err171];
@@ -41799,7 +42699,217 @@ errors++;
 validate602.errors = vErrors;
 return false;
 }
-var valid25 = _errs495 === errors;
+var valid25 = _errs497 === errors;
+if(valid25){
+const _errs507 = errors;
+const _errs508 = errors;
+let valid210 = true;
+const _errs509 = errors;
+const _errs510 = errors;
+const _errs511 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data146 = data.field;
+const _errs512 = errors;
+if(!(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((data146 === "createdBy.id") || (data146 === "updatedBy.id")) || (data146 === "teamId")) || (data146 === "accountId")) || (data146 === "primaryContactId")) || (data146 === "amount")) || (data146 === "probability")) || (data146 === "expectedCloseDate")) || (data146 === "lostReason")) || (data146 === "type")) || (data146 === "source")) || (data146 === "nextStep")) || (data146 === "competitor")) || (data146 === "description")) || (data146 === "closedAt")) || (data146 === "originLeadId")) || (data146 === "account.createdBy.id")) || (data146 === "account.updatedBy.id")) || (data146 === "account.teamId")) || (data146 === "account.legalName")) || (data146 === "account.domain")) || (data146 === "account.website")) || (data146 === "account.type")) || (data146 === "account.industry")) || (data146 === "account.phone")) || (data146 === "account.email")) || (data146 === "account.numberOfEmployees")) || (data146 === "account.annualRevenue")) || (data146 === "account.description")) || (data146 === "account.billingAddress")) || (data146 === "account.billingAddress.street1")) || (data146 === "account.billingAddress.street2")) || (data146 === "account.billingAddress.city")) || (data146 === "account.billingAddress.region")) || (data146 === "account.billingAddress.postalCode")) || (data146 === "account.billingAddress.countryCode")) || (data146 === "account.shippingAddress")) || (data146 === "account.shippingAddress.street1")) || (data146 === "account.shippingAddress.street2")) || (data146 === "account.shippingAddress.city")) || (data146 === "account.shippingAddress.region")) || (data146 === "account.shippingAddress.postalCode")) || (data146 === "account.shippingAddress.countryCode")) || (data146 === "account.parentAccountId")) || (data146 === "account.source")) || (data146 === "account.taxId")) || (data146 === "account.registrationNumber")) || (data146 === "account.linkedinUrl")) || (data146 === "account.lifecycleStage")) || (data146 === "primaryContact.createdBy.id")) || (data146 === "primaryContact.updatedBy.id")) || (data146 === "primaryContact.teamId")) || (data146 === "primaryContact.firstName")) || (data146 === "primaryContact.salutation")) || (data146 === "primaryContact.title")) || (data146 === "primaryContact.department")) || (data146 === "primaryContact.email")) || (data146 === "primaryContact.phone")) || (data146 === "primaryContact.mobilePhone")) || (data146 === "primaryContact.accountId")) || (data146 === "primaryContact.reportsToId")) || (data146 === "primaryContact.mailingAddress")) || (data146 === "primaryContact.mailingAddress.street1")) || (data146 === "primaryContact.mailingAddress.street2")) || (data146 === "primaryContact.mailingAddress.city")) || (data146 === "primaryContact.mailingAddress.region")) || (data146 === "primaryContact.mailingAddress.postalCode")) || (data146 === "primaryContact.mailingAddress.countryCode")) || (data146 === "primaryContact.birthdate")) || (data146 === "primaryContact.language")) || (data146 === "primaryContact.timeZone")) || (data146 === "primaryContact.linkedinUrl")) || (data146 === "primaryContact.source")) || (data146 === "primaryContact.lifecycleStage")) || (data146 === "primaryContact.description"))){
+const err172 = {};
+if(vErrors === null){
+vErrors = [err172];
+}
+else {
+vErrors.push(err172);
+}
+errors++;
+}
+var valid212 = _errs512 === errors;
+}
+else {
+var valid212 = true;
+}
+if(valid212){
+if(data.op !== undefined){
+const _errs513 = errors;
+if(!(data.op === "isNull")){
+const err173 = {};
+if(vErrors === null){
+vErrors = [err173];
+}
+else {
+vErrors.push(err173);
+}
+errors++;
+}
+var valid212 = _errs513 === errors;
+}
+else {
+var valid212 = true;
+}
+}
+}
+var valid211 = _errs511 === errors;
+if(valid211){
+const err174 = {};
+if(vErrors === null){
+vErrors = [err174];
+}
+else {
+vErrors.push(err174);
+}
+errors++;
+}
+else {
+errors = _errs510;
+if(vErrors !== null){
+if(_errs510){
+vErrors.length = _errs510;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid48 = _errs509 === errors;
+errors = _errs508;
+if(vErrors !== null){
+if(_errs508){
+vErrors.length = _errs508;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid48){
+const _errs514 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/42/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid48 = _errs514 === errors;
+valid210 = _valid48;
+}
+if(!valid210){
+const err175 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/42/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err175];
+}
+else {
+vErrors.push(err175);
+}
+errors++;
+validate602.errors = vErrors;
+return false;
+}
+var valid25 = _errs507 === errors;
+if(valid25){
+const _errs517 = errors;
+const _errs518 = errors;
+let valid214 = true;
+const _errs519 = errors;
+const _errs520 = errors;
+const _errs521 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.field !== undefined){
+let data149 = data.field;
+const _errs522 = errors;
+if(!((((((data149 === "tags") || (data149 === "followers")) || (data149 === "segments")) || (data149 === "account.tags")) || (data149 === "primaryContact.tags")) || (data149 === "primaryContact.additionalEmails"))){
+const err176 = {};
+if(vErrors === null){
+vErrors = [err176];
+}
+else {
+vErrors.push(err176);
+}
+errors++;
+}
+var valid216 = _errs522 === errors;
+}
+else {
+var valid216 = true;
+}
+if(valid216){
+if(data.op !== undefined){
+const _errs523 = errors;
+if(!(data.op === "isEmpty")){
+const err177 = {};
+if(vErrors === null){
+vErrors = [err177];
+}
+else {
+vErrors.push(err177);
+}
+errors++;
+}
+var valid216 = _errs523 === errors;
+}
+else {
+var valid216 = true;
+}
+}
+}
+var valid215 = _errs521 === errors;
+if(valid215){
+const err178 = {};
+if(vErrors === null){
+vErrors = [err178];
+}
+else {
+vErrors.push(err178);
+}
+errors++;
+}
+else {
+errors = _errs520;
+if(vErrors !== null){
+if(_errs520){
+vErrors.length = _errs520;
+}
+else {
+vErrors = null;
+}
+}
+}
+var _valid49 = _errs519 === errors;
+errors = _errs518;
+if(vErrors !== null){
+if(_errs518){
+vErrors.length = _errs518;
+}
+else {
+vErrors = null;
+}
+}
+if(!_valid49){
+const _errs524 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.value !== undefined){
+if(typeof data.value !== "boolean"){
+validate602.errors = [{instancePath:instancePath+"/value",schemaPath:"#/allOf/3/else/allOf/3/else/allOf/43/else/properties/value/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+}
+}
+var _valid49 = _errs524 === errors;
+valid214 = _valid49;
+}
+if(!valid214){
+const err179 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/else/allOf/43/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+if(vErrors === null){
+vErrors = [err179];
+}
+else {
+vErrors.push(err179);
+}
+errors++;
+validate602.errors = vErrors;
+return false;
+}
+var valid25 = _errs517 === errors;
+}
+}
 }
 }
 }
@@ -41845,12 +42955,12 @@ var _valid6 = _errs69 === errors;
 valid23 = _valid6;
 }
 if(!valid23){
-const err172 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err180 = {instancePath,schemaPath:"#/allOf/3/else/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
-vErrors = [err172];
+vErrors = [err180];
 }
 else {
-vErrors.push(err172);
+vErrors.push(err180);
 }
 errors++;
 validate602.errors = vErrors;
@@ -41864,12 +42974,12 @@ var _valid3 = _errs39 === errors;
 valid12 = _valid3;
 }
 if(!valid12){
-const err173 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
+const err181 = {instancePath,schemaPath:"#/allOf/3/if",keyword:"if",params:{failingKeyword: "else"},message:"must match \"else\" schema"};
 if(vErrors === null){
-vErrors = [err173];
+vErrors = [err181];
 }
 else {
-vErrors.push(err173);
+vErrors.push(err181);
 }
 errors++;
 validate602.errors = vErrors;

@@ -325,6 +325,17 @@ async function sendSegments(send: Send, caller: Caller, plural: string, member: 
     const { id } = await send(caller, 'POST', path, { object, name: 'Explained', ...segment })
     if (segment.kind === 'static') {
       await send(caller, 'POST', `${path}/${id}/members`, { add: [member] })
+      const conditions = [
+        ...['has', 'hasAny', 'hasAll'].flatMap((op) =>
+          Object.entries({ segments: id, followers: caller.userId }).map(([field, value]) => ({
+            ...{ field, op, value: op === 'has' ? value : [value] },
+          })),
+        ),
+        ...['segments', 'followers'].map((field) => ({ field, op: 'isEmpty', value: true })),
+      ]
+      for (const filter of conditions.flatMap((condition) => [condition, { not: condition }])) {
+        await send(caller, 'POST', `${BASE}/${plural}/query`, { filter, count: 'estimate' })
+      }
       await send(caller, 'POST', `${path}/${id}/members`, { remove: [member] })
     }
     await send(caller, 'GET', `${path}/${id}`)

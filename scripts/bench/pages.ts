@@ -118,7 +118,9 @@ class Page {
     const { text, values } = list.bound
     const [, from = '', order = '', limit = ''] = LIST.exec(text) ?? []
     const most = this.#question.depth ?? DEPTH
-    const all = values.map((value, index) => (`$${index + 1}` === limit ? most + 100 : value))
+    // Also where the list is put together from parts.
+    const limits = new Set(Array.from(text.matchAll(/ limit (\$\d+)/g), ([, place]) => place))
+    const all = values.map((value, index) => (limits.has(`$${index + 1}`) ? most + 100 : value))
     const counted = `select count(*)::int as total from (select from ${from} limit ${limit}) counted`
     const [{ total = 0 } = {}] = await this.#explainer.ask<{ total: number }>(list, counted, all)
     const depth = Math.min(most, total - 100)

@@ -23,6 +23,7 @@ const FUNCTIONS: Record<Kind, readonly string[]> = {
   date: ['count', 'countDistinct', 'min', 'max'],
   instant: ['count', 'countDistinct', 'min', 'max'],
   list: [],
+  membership: [],
   opaque: [],
 }
 

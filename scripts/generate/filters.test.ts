@@ -48,7 +48,10 @@ describe('a filter', () => {
       for (const field of fields) operators[field] = [...(operators[field] ?? []), ...ops]
     const text = ['eq', 'ne', 'startsWith', 'in', 'notIn']
     const number = ['eq', 'ne', 'gt', 'gte', 'lt', 'lte', 'in', 'notIn', 'between']
+    const ids = ['has', 'hasAny', 'hasAll', 'isEmpty']
     expect(operators).toEqual({
+      followers: ids,
+      segments: ids,
       id: ['eq', 'ne', 'in', 'notIn'],
       name: text,
       note: ['isNull'],

@@ -11,13 +11,16 @@ const CONSTANT = new Set(['deletedAt'])
 /** Texts that may be longer are for search, not for comparison. */
 const LONGEST_COMPARED = 2048
 
+/** What the rows of other tables say of every record: lists of ids that are no properties. */
+const MEMBERSHIPS = ['followers', 'segments']
+
 const MAX_MEMBERS = 100
 const MAX_VALUES = 200
 
-export type Kind = 'text' | 'number' | 'date' | 'instant' | 'money' | 'id' | 'enum' | 'boolean' | 'list' | 'opaque'
+export type Kind = keyof typeof OPERATORS
 
 /** The operators that take one value, and those that take a list of values, for each kind of field. */
-const OPERATORS: Record<Kind, { one: string[]; many: string[]; between?: true }> = {
+const OPERATORS = {
   text: { one: ['eq', 'ne', 'startsWith'], many: ['in', 'notIn'] },
   number: { one: ['eq', 'ne', 'gt', 'gte', 'lt', 'lte'], many: ['in', 'notIn'], between: true },
   date: { one: ['eq', 'ne', 'gt', 'gte', 'lt', 'lte'], many: ['in', 'notIn'], between: true },
@@ -27,8 +30,9 @@ const OPERATORS: Record<Kind, { one: string[]; many: string[]; between?: true }>
   enum: { one: ['eq', 'ne'], many: ['in', 'notIn'] },
   boolean: { one: ['eq', 'ne'], many: [] },
   list: { one: ['has'], many: ['hasAny', 'hasAll'] },
+  membership: { one: ['has'], many: ['hasAny', 'hasAll'] },
   opaque: { one: [], many: [] },
-}
+} satisfies Record<string, { one: string[]; many: string[]; between?: true }>
 
 /** What a condition on a custom field can say; which operators and values fit, its type decides. */
 const CUSTOM_OPERATORS = [...new Set([...OPERATORS.number.one, ...OPERATORS.text.one])].concat(
@@ -71,7 +75,11 @@ export function expandFilters(source: Document): Document {
 function filterOf(document: Document, name: string, marked: Schema): Schema {
   const relations = (marked[RELATIONS] ?? {}) as Record<string, string>
   const record = String(marked[MARKER])
-  const fields = [...fieldsOf(document, record), ...relatedFieldsOf(document, name, record, relations)]
+  const fields = [
+    ...fieldsOf(document, record),
+    ...membershipsOf(document, record),
+    ...relatedFieldsOf(document, name, record, relations),
+  ]
   const self = { $ref: `#/components/schemas/${name}` }
   const members = { type: 'array', minItems: 1, maxItems: MAX_MEMBERS, items: self }
   return {
@@ -127,7 +135,7 @@ function conditionsOn(fields: readonly FilterField[]): Schema[] {
   }
   const conditions = [...alike.values()].flatMap((members) => {
     const [{ kind, value }] = members as [FilterField]
-    const { one, many, between } = OPERATORS[kind]
+    const { one, many, between }: { one: string[]; many: string[]; between?: true } = OPERATORS[kind]
     const names = members.map(({ name }) => name)
     const several = (least: number, most: number): Schema => ({
       type: 'array',
@@ -144,7 +152,8 @@ function conditionsOn(fields: readonly FilterField[]): Schema[] {
     ]
   })
   const named = (matches: (field: FilterField) => boolean) => fields.filter(matches).map(({ name }) => name)
-  const [nullable, lists] = [named((field) => field.nullable), named(({ kind }) => kind === 'list')]
+  const nullable = named((field) => field.nullable)
+  const lists = named(({ kind }) => kind === 'list' || kind === 'membership')
   const truth = { type: 'boolean' }
   if (nullable.length > 0) conditions.push(condition('Whether there is no value.', nullable, ['isNull'], truth))
   if (lists.length > 0) conditions.push(condition('Whether the list is empty.', lists, ['isEmpty'], truth))
@@ -178,6 +187,13 @@ export function fieldsOf(document: Document, record: string): FilterField[] {
   return Object.entries(recordOf(document, record).properties ?? {})
     .filter(([name]) => !CONSTANT.has(name))
     .flatMap(([name, property]) => fieldsIn(document, name, resolve<Schema>(document, property as Schema)))
+}
+
+/** The lists of ids that every kind of record has. */
+function membershipsOf(document: Document, record: string): FilterField[] {
+  if (!(CUSTOM_FIELDS in (recordOf(document, record).properties ?? {}))) return []
+  const value = comparedWith(document, 'membership', resolve<Schema>(document, { $ref: '#/components/schemas/Id' }))
+  return MEMBERSHIPS.map((name) => ({ name, kind: 'membership', nullable: false, value }))
 }
 
 /** The field, or those inside it: `billingAddress` and `billingAddress.city`. */

@@ -277,7 +277,8 @@ export function componentFiles(names: Names, properties: readonly Property[]): R
     [`schemas/${type}Filter.yaml`]: file(
       'description: >-',
       `  Which ${manyWords} are meant: at most 100 conditions, 5 levels deep. Every condition holds or does not: where a field has no`,
-      '  value, `ne`, `notIn` and `not` hold, and every other comparison does not.',
+      '  value, `ne`, `notIn` and `not` hold, and every other comparison does not. `followers` are the users who follow the record,',
+      '  `segments` the static segments that it is in.',
       `x-filter-of: ${type}`,
     ),
     [`schemas/${type}Query.yaml`]: file(

@@ -11,7 +11,7 @@ import { assertTimeZone, type Row, toRfc3339 } from './fields.js'
 import { type Compiled, compileFilter, type Filter, operandOf } from './filter.js'
 import { fromMinorUnits } from './money.js'
 import type { Only } from './only.js'
-import type { Readable } from './record-type.js'
+import type { MembershipName, Readable } from './record-type.js'
 import { levelOf, requireLevel, scopeParameters } from './scope.js'
 
 type Schemas = components['schemas']
@@ -28,7 +28,7 @@ type Measure<Name extends string> = { function: FunctionName; field?: Name; as: 
 
 /** The body of an aggregation: what it is about, the compiler compares with the record. */
 type Aggregation<Name extends string> = {
-  filter?: Filter<Name>
+  filter?: Filter<Name | MembershipName>
   groupBy?: readonly Group<Name>[]
   measures: readonly Measure<Name>[]
   sort?: readonly string[]

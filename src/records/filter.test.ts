@@ -210,8 +210,33 @@ beforeAll(async () => {
     await owner.delete(`/api/v1/${each}/${made.at(-1)?.id}`)
     data[each] = (await owner.get(`/api/v1/${each}?limit=200`)).json<Found>().data
     expect(data[each]).toHaveLength(SIZE - 1)
+    await addMemberships(each)
   }
 })
+
+/** Half of the records are in a segment, a third in another; the owner follows some of them and the member some of theirs. */
+async function addMemberships(each: Name): Promise<void> {
+  const segments = await Promise.all(
+    ['Halves', 'Thirds'].map(async (segment): Promise<string> => {
+      const body = { object: RECORDS[each].toLowerCase(), name: `${segment} of ${each}`, kind: 'static' }
+      return (await owner.post('/api/v1/segments', body)).json<{ id: string }>().id
+    }),
+  )
+  for (const [index, record] of data[each].entries()) {
+    record.segments = segments.filter((_, at) => index % (at + 2) === 0)
+    const following = [owner, member].filter((_, at) => index % (at + 2) === 1 && (at === 0 || index % 5 === 0))
+    record.followers = []
+    for (const caller of following) {
+      const reply = await caller.send('PUT', `/api/v1/${each}/${record.id}/followers/me`)
+      if (reply.statusCode === 204) (record.followers as string[]).push(caller.userId)
+    }
+  }
+  for (const segment of segments) {
+    const add = data[each].flatMap(({ id, segments: of }) => ((of as string[]).includes(segment) ? [id] : []))
+    const reply = await owner.post(`/api/v1/segments/${segment}/members`, { add })
+    expect(reply.statusCode, reply.payload).toBe(200)
+  }
+}
 afterAll(() => harness.close())
 
 // ---- what a filter means, said naively
@@ -333,7 +358,7 @@ function valuesFor(each: Name, field: string, schema: Schema): fc.Arbitrary<unkn
   else if (known.length === 0 && /Id$/.test(field)) invented.push(randomUUID())
   else if (/At$/.test(field)) invented.push('2026-01-05T10:00:00+02:00')
   else if (/[dD]ate$/.test(field)) invented.push('2026-02-28')
-  else if (!/[iI]d$/.test(field)) invented.push('re', 'A', 'vip', 'nothing')
+  else if (!/[iI]d$|^followers$|^segments$/.test(field)) invented.push('re', 'A', 'vip', 'nothing')
   return fc.constantFrom(...new Set([...known, ...invented]))
 }
 
@@ -509,6 +534,11 @@ describe('a filter is refused', () => {
 
   it.each<[what: string, filter: unknown, pointer: string, code: string]>([
     ['for an unknown field', { and: [valid, { ...valid, field: 'nam' }] }, '/filter/and/1/field', 'enum'],
+    ['for a column that is no property', { ...valid, field: 'organizationId' }, '/filter/field', 'enum'],
+    ['for a key that only the database has', { ...valid, field: 'customKey1' }, '/filter/field', 'enum'],
+    ['for a secret of the owner', { ...valid, field: 'owner.passwordHash' }, '/filter/field', 'enum'],
+    ['for a comparison with a list of ids', { ...valid, field: 'followers' }, '/filter/op', 'enum'],
+    ['for a follower that is no id', { field: 'followers', op: 'has', value: 'me' }, '/filter/value', 'format'],
     ['for a part of no object', { ...valid, field: 'name.first' }, '/filter/field', 'enum'],
     ['for a wrong operator', { and: [valid, valid, valid, { ...valid, op: 'gt' }] }, '/filter/and/3/op', 'enum'],
     ['for isNull on what always has a value', { ...valid, op: 'isNull', value: true }, '/filter/op', 'enum'],
@@ -598,6 +628,32 @@ describe('a filter is refused', () => {
     const reply = await send(hidden.json<{ id: string }>().id)
     expect(reply.statusCode).toBe(400)
     expect(reply.payload).toBe((await send(randomUUID())).payload)
+  })
+
+  it('by a segment of another organization, of other records or with a filter, like by one that does not exist', async () => {
+    const segment = async (by: Caller, body: Json) =>
+      (await by.post('/api/v1/segments', { name: `One more ${body.object} ${body.kind}`, ...body })).json<Json>().id
+    const filter = { field: 'version', op: 'gt', value: 0 }
+    const others = [
+      await segment(stranger, { object: 'account', kind: 'static' }),
+      await segment(owner, { object: 'contact', kind: 'static' }),
+      await segment(owner, { object: 'account', kind: 'dynamic', filter }),
+    ]
+    const attempt = (value: unknown) =>
+      unchanged({ harness, owner }, () =>
+        owner.post(
+          '/api/v1/accounts/query',
+          { filter: { not: { field: 'segments', op: 'hasAny', value: [value] } } },
+          { 'x-request-id': 'same' },
+        ),
+      )
+    const missing = await attempt(randomUUID())
+    const errors = [{ pointer: '/filter/not/value/0', code: 'missing_reference' }]
+    expect(missing.json()).toMatchObject({ status: 400, errors })
+    for (const other of others) {
+      expect(other).toEqual(expect.any(String))
+      expect((await attempt(other)).payload).toBe(missing.payload)
+    }
   })
 
   it('with a cursor of another filter, order or kind of record', async () => {

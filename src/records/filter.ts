@@ -9,7 +9,7 @@ import type { DefinitionsInUse } from './custom-fields/definitions.js'
 import { keyCondition, readyField } from './custom-fields/filter.js'
 import type { Field, Target } from './fields.js'
 import { type Money, toMinorUnits } from './money.js'
-import { type CustomKeys, type Readable, type Relation, targetOf } from './record-type.js'
+import { type CustomKeys, type Membership, type Readable, type Relation, targetOf } from './record-type.js'
 import { missingReference, reachable } from './references.js'
 import { levelOf, scopeParameters } from './scope.js'
 
@@ -159,6 +159,8 @@ class Compiler {
   /** @param prefix the way to the record that the condition is about */
   #conditionOn(type: Readable<unknown>, condition: Condition, pointer: string, prefix: string, whole: string): Node {
     const { field: name, op, value } = condition
+    const membership = type.memberships?.[name]
+    if (membership) return this.#membershipCondition(type, membership, condition, pointer)
     if (type.custom && name.startsWith(CUSTOM)) return this.#customCondition(type.custom, condition, whole)
     const operand = operandOf(type, name)
     const compare = operand && COMPARISONS[operand.kind][op]
@@ -173,6 +175,31 @@ class Compiler {
     const places = operand.encode(value, op, pointer).map((parameterValue) => this.#place(parameterValue))
     const parameters = () => places.map((place) => sql`${parameter(place)}`)
     return { shape: `${name} ${op}`, sql: () => compare(operand, parameters()) }
+  }
+
+  #membershipCondition(
+    type: Readable<unknown>,
+    { rows, value: column, target }: Membership,
+    { field: name, op, value }: Condition,
+    pointer: string,
+  ): Node {
+    const listed = (matches?: SQL) =>
+      sql`exists (select from ${rows} member where ${sameTenant} and member.record_id = ${type.id}${matches && sql` and member.${sql.identifier(column.name)} ${matches}`})`
+    const sameTenant = sql`member.organization_id = ${parameter('scopeOrganizationId')}`
+    if (op === 'isEmpty') {
+      return { shape: `${name} ${op} ${value}`, sql: () => (value === true ? sql`not ${listed()}` : listed()) }
+    }
+    this.#noteReferences(target, name, value, pointer)
+    const place = this.#place(Array.isArray(value) ? toArray(value) : value)
+    const ids = sql`${parameter(place)}::uuid[]`
+    const conditions: Partial<Record<Operator, () => SQL>> = {
+      has: () => listed(sql`= ${parameter(place)}::uuid`),
+      hasAny: () => listed(sql`= any(${ids})`),
+      hasAll: () => sql`not exists (select from unnest(${ids}) wanted where not ${listed(sql`= wanted`)})`,
+    }
+    const write = conditions[op]
+    if (!write) throw new UnknownCondition(`${type.plural} cannot be filtered by ${name} ${op}`)
+    return { shape: `${name} ${op}`, sql: write }
   }
 
   #customCondition({ object, slots }: CustomKeys, { field: name, op, value }: Condition, pointer: string): Node {

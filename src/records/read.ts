@@ -13,7 +13,7 @@ import { type ExpandPath, expand } from './expand.js'
 import { keyOf, type Row } from './fields.js'
 import { type Compiled, type Condition, CUSTOM, compileConditions, compileFilter, type Filter } from './filter.js'
 import type { Only } from './only.js'
-import { columnsOf, keysOf, type Readable, type SortKey } from './record-type.js'
+import { columnsOf, keysOf, type MembershipName, type Readable, type SortKey } from './record-type.js'
 import { requireLevel, scopeParameters } from './scope.js'
 import { withSearch } from './search.js'
 
@@ -123,7 +123,7 @@ function toCondition(parameterName: string, value: unknown): Condition {
 /** The body of a query: what its filter is about, the compiler compares with the record. */
 type QueryBody<Resource, Sort extends string> = {
   q?: string
-  filter?: Filter<(keyof Resource & string) | `${string}.${string}`>
+  filter?: Filter<(keyof Resource & string) | MembershipName | `${string}.${string}`>
   limit: number
   cursor?: string
   sort: readonly (Sort | `-${Sort}` | CustomSort)[]
@@ -247,7 +247,7 @@ export async function page<Resource>(
 
 function countMatches(type: Readable<unknown>, level: Level, filter: Compiled, count: 'exact' | 'estimate') {
   return type.prepared(`count ${count} ${level} ${filter.shape}`, () => {
-    const matches = sql`from ${type.from} where ${matching(type, level, filter)}`
+    const matches = sql`from ${type.from} where ${matching(type.visible(level), filter)}`
     // Of the search, which may not consider all that match.
     const isWhole = filter.isWhole?.() ?? sql`true`
     // The planner's own estimate would tell how frequent a value is among all tenants.
@@ -317,21 +317,35 @@ function listQuery(
   order: readonly Order[],
   continued: boolean,
 ): SQL<Row> {
-  const keyed = order.flatMap(({ slot }) => (slot ? [isNotNull(slot)] : []))
-  const conditions = [matching(type, level, filter), ...keyed]
-  if (continued) conditions.push(afterPosition(type, order))
-  const last = order.at(-1)
+  const rows = (visible: SQL) =>
+    sql.join(
+      [
+        matching(visible, filter),
+        ...order.flatMap(({ slot }) => (slot ? [isNotNull(slot)] : [])),
+        ...(continued ? [afterPosition(type, order)] : []),
+      ],
+      sql` and `,
+    )
   const terms = [
     ...order.map(({ key, descending }) => direction(key.expression, descending)),
-    direction(type.id, last?.descending ?? true),
+    direction(type.id, order.at(-1)?.descending ?? true),
   ]
-  return sql`select ${columnsOf(type)} from ${type.from} where ${sql.join(conditions, sql` and `)} order by ${sql.join(terms, sql`, `)} limit ${parameter('limit')}`
+  const ordered = sql`order by ${sql.join(terms, sql`, `)} limit ${parameter('limit')}`
+  // With a filter, whatever it says would be looked for in each part; its own index serves it better.
+  const parts = order[0]?.key === type.sorts.createdAt && filter.shape === '' ? type.parts?.(level) : undefined
+  if (!parts) return sql`select ${columnsOf(type)} from ${type.from} where ${rows(type.visible(level))} ${ordered}`
+  // Of each part the first of the page, and of those the page: nothing is passed over that somebody else sees.
+  const firsts = parts.map(({ each, condition }) => {
+    const first = sql`(select * from ${type.from} where ${rows(condition)} ${ordered})`
+    return each ? sql`(select part.* from ${each} cross join lateral ${first} part)` : first
+  })
+  return sql`select ${columnsOf(type)} from (${sql.join(firsts, sql` union all `)}) as ${type.from} ${ordered}`
 }
 
 /** The scope stands beside the filter, whatever that says: no `or` and no `not` gets around it. */
-function matching(type: Readable<unknown>, level: Level, filter: Compiled): SQL {
+function matching(visible: SQL, filter: Compiled): SQL {
   const condition = filter.condition()
-  return condition ? sql`${type.visible(level)} and (${condition})` : type.visible(level)
+  return condition ? sql`${visible} and (${condition})` : visible
 }
 
 const direction = (expression: SortKey['expression'], descending: boolean): SQL =>

@@ -8,8 +8,9 @@ import type { Executor } from '../db/database.js'
 import type { Statement } from '../db/statement.js'
 import { crmMemberships, crmTeams } from '../db/table.js'
 import { column, type Field, instantField, keyOf, optionalList, type Row, reference, type Target } from './fields.js'
-import { narrower, requireLevel, within } from './scope.js'
-import { type KeyColumn, keySlotsOf } from './table.js'
+import { narrower, type Part, partsOfTeam, requireLevel, within } from './scope.js'
+import { crmSegmentMembers, crmSegments } from './segments/table.js'
+import { crmFollowers, type KeyColumn, keySlotsOf } from './table.js'
 
 /** The properties that every record has. */
 export type RecordMeta = Pick<
@@ -130,6 +131,24 @@ type DuplicateRules<Name extends string> = {
 /** What a column refers to. A function, because two kinds of records may refer to each other. */
 export type Relation<Resource = unknown> = { by: PgColumn; to(): Readable<Resource> }
 
+/** Rows of another table that tell something of a record, which filters see as a list of ids. */
+export type Membership = {
+  rows: PgTable
+  /** The ids in the list. */
+  value: PgColumn
+  /** What they lead to. */
+  target: Target
+}
+
+/** Every kind of record has them, and the contract declares them for filters. */
+const memberships = (object: string) => ({
+  followers: { rows: crmFollowers, value: crmFollowers.userId, target: member },
+  segments: { rows: crmSegmentMembers, value: crmSegmentMembers.segmentId, target: staticSegment(object) },
+})
+
+/** The names that only filters know. */
+export type MembershipName = keyof ReturnType<typeof memberships>
+
 /** The kind of record that custom fields are defined for, and the columns with the keys of their values, slot by slot. */
 export type CustomKeys = { readonly object: string; readonly slots: readonly PgColumn[] }
 
@@ -147,10 +166,14 @@ export type Readable<Resource, Sort extends string = string> = {
   sorts: Record<Sort, SortKey>
   /** What references lead to, as filters and `expand` see it: `account` where the property is `accountId`. */
   relations?: Readonly<Record<string, Relation>>
+  /** What filters see beside the fields. */
+  memberships?: Readonly<Record<string, Membership>>
   /** Where the keys of custom fields are, of a kind of record that can have some. */
   custom?: CustomKeys
   /** The rows that a caller with this level of the read permission sees. */
   visible(level: Level): SQL
+  /** The same in parts, where each of them can be walked in the order of creation and the whole cannot. */
+  parts?(level: Level): readonly Part[] | undefined
   /** The level of the caller, where it is not simply that of the read permission. */
   level?(scope: Scope): Level
   toResource(row: Row): Resource
@@ -202,6 +225,13 @@ export const member: Target = {
   condition: () => sql`${crmMemberships.status} = 'active'`,
 }
 
+/** A static segment of a kind of record. */
+const staticSegment = (object: string): Target => ({
+  table: () => crmSegments,
+  id: () => crmSegments.id,
+  condition: () => sql`${crmSegments.kind} = 'static' and ${crmSegments.object} = ${sql.raw(`'${object}'`)}`,
+})
+
 /** A kind of record by its singular name. */
 export const recordTypeOf = (object: string): AnyRecord | undefined => known.find((type) => type.object === object)
 
@@ -250,7 +280,10 @@ export function actor(type: AnyPgColumn, id: AnyPgColumn): Field<components['sch
 /** Declares what can be read and listed, without being a record. */
 export function defineReadable<Resource>() {
   return <Sort extends keyof Resource & string>(
-    definition: Pick<Readable<Resource, Sort>, 'plural' | 'from' | 'id' | 'visible' | 'level' | 'sorts' | 'custom'> & {
+    definition: Pick<
+      Readable<Resource, Sort>,
+      'plural' | 'from' | 'id' | 'visible' | 'parts' | 'level' | 'sorts' | 'custom'
+    > & {
       fields: Fields<Resource>
     },
   ): Readable<Resource, Sort> => {
@@ -293,6 +326,13 @@ export function defineRecord<Resource extends RecordMeta>() {
       ...kept,
       custom,
       visible: (level) => sql`${within(table, level)} and ${isNull(table.deletedAt)}`,
+      parts: (level) =>
+        level === 'team'
+          ? partsOfTeam(table).map((part) => ({
+              ...part,
+              condition: sql`${part.condition} and ${isNull(table.deletedAt)}`,
+            }))
+          : undefined,
       sorts: { createdAt: sortBy(table.createdAt), updatedAt: sortBy(table.updatedAt), ...definition.sorts },
     })
     const bin = defineReadable<Resource>()({
@@ -305,6 +345,7 @@ export function defineRecord<Resource extends RecordMeta>() {
     const type: RecordType<Resource, Unique, Sort | 'createdAt' | 'updatedAt'> = {
       ...readable,
       ...definition,
+      memberships: memberships(definition.object),
       follows: (definition.follows ?? {}) as Record<string, string | null | undefined>,
       duplicates: definition.duplicates ?? {},
       fields: readable.fields,

@@ -21,6 +21,22 @@ export function within(
   }
 }
 
+/** A part of what a level reaches, whose rows an index has in the order of their creation. */
+export type Part = {
+  condition: SQL
+  /** What there is one such part for each of. */
+  each?: SQL
+}
+
+/** What `team` reaches, as parts that have no row in common: the caller's own, and for each of their teams those of others. */
+export const partsOfTeam = (table: Parameters<typeof within>[0]): Part[] => [
+  { condition: within(table, 'own') },
+  {
+    each: sql`unnest(${parameter('scopeTeamIds')}::uuid[]) as scope_team(id)`,
+    condition: sql`${sameOrganization(table)} and ${table.teamId} = scope_team.id and ${table.ownerId} <> ${parameter('scopeUserId')}`,
+  },
+]
+
 /** The rows of the caller's tenant. */
 export function sameOrganization(table: { organizationId: AnyPgColumn }): SQL {
   return sql`${table.organizationId} = ${parameter('scopeOrganizationId')}`
