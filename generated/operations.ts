@@ -315,7 +315,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['expand', 'sort'],
+    csv: ['expand', 'fields', 'sort'],
     defaulted: ['limit', 'sort'],
   },
   createAccount: {
@@ -450,7 +450,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: false,
-    csv: ['expand'],
+    csv: ['expand', 'fields'],
     defaulted: [],
   },
   updateAccount: {
@@ -615,7 +615,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: [],
+    csv: ['fields'],
     defaulted: ['limit'],
   },
   mergeAccounts: {
@@ -690,7 +690,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['expand', 'sort'],
+    csv: ['expand', 'fields', 'sort'],
     defaulted: ['limit', 'sort'],
   },
   createContact: {
@@ -825,7 +825,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: false,
-    csv: ['expand'],
+    csv: ['expand', 'fields'],
     defaulted: [],
   },
   updateContact: {
@@ -990,7 +990,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: [],
+    csv: ['fields'],
     defaulted: ['limit'],
   },
   mergeContacts: {
@@ -1065,7 +1065,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['expand', 'sort'],
+    csv: ['expand', 'fields', 'sort'],
     defaulted: ['limit', 'sort'],
   },
   createLead: {
@@ -1200,7 +1200,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: false,
-    csv: ['expand'],
+    csv: ['expand', 'fields'],
     defaulted: [],
   },
   updateLead: {
@@ -1365,7 +1365,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: [],
+    csv: ['fields'],
     defaulted: ['limit'],
   },
   mergeLeads: {
@@ -1455,7 +1455,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['expand', 'sort'],
+    csv: ['expand', 'fields', 'sort'],
     defaulted: ['limit', 'sort'],
   },
   createOpportunity: {
@@ -1590,7 +1590,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: false,
-    csv: ['expand'],
+    csv: ['expand', 'fields'],
     defaulted: [],
   },
   updateOpportunity: {
@@ -1755,7 +1755,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: [],
+    csv: ['fields'],
     defaulted: ['limit'],
   },
   mergeOpportunities: {
@@ -2010,7 +2010,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['expand'],
+    csv: ['expand', 'fields'],
     defaulted: ['limit'],
   },
   listViewContacts: {
@@ -2025,7 +2025,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['expand'],
+    csv: ['expand', 'fields'],
     defaulted: ['limit'],
   },
   listViewLeads: {
@@ -2040,7 +2040,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['expand'],
+    csv: ['expand', 'fields'],
     defaulted: ['limit'],
   },
   listViewOpportunities: {
@@ -2055,7 +2055,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['expand'],
+    csv: ['expand', 'fields'],
     defaulted: ['limit'],
   },
   listSegments: {
@@ -2160,7 +2160,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['expand'],
+    csv: ['expand', 'fields'],
     defaulted: ['limit'],
   },
   listSegmentContacts: {
@@ -2175,7 +2175,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['expand'],
+    csv: ['expand', 'fields'],
     defaulted: ['limit'],
   },
   listSegmentLeads: {
@@ -2190,7 +2190,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['expand'],
+    csv: ['expand', 'fields'],
     defaulted: ['limit'],
   },
   listSegmentOpportunities: {
@@ -2205,7 +2205,7 @@ export const operations = {
     bodyRequired: false,
     idempotent: false,
     paginated: true,
-    csv: ['expand'],
+    csv: ['expand', 'fields'],
     defaulted: ['limit'],
   },
   listPipelines: {

@@ -3642,7 +3642,580 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-      // "AccountBatchResult#/properties/results/items"
+      // "OptionalMoney#"
+      function anonymous37 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_amount_188 = obj["amount"]
+      if (value_amount_188 !== undefined) {
+        json += "{\"amount\":"
+        
+        if (typeof value_amount_188 !== 'string') {
+          if (value_amount_188 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_amount_188 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_188.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_188 instanceof RegExp) {
+            json += asString(value_amount_188.source)
+          } else {
+            json += asString(value_amount_188.toString())
+          }
+        } else {
+          json += asString(value_amount_188)
+        }
+        
+      } else {
+        throw new Error('"amount" is required!')
+      }
+      
+      const value_currency_189 = obj["currency"]
+      if (value_currency_189 !== undefined) {
+        json += ",\"currency\":"
+        
+        if (typeof value_currency_189 !== 'string') {
+          if (value_currency_189 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_currency_189 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_189.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_189 instanceof RegExp) {
+            json += asString(value_currency_189.source)
+          } else {
+            json += asString(value_currency_189.toString())
+          }
+        } else {
+          json += asString(value_currency_189)
+        }
+        
+      } else {
+        throw new Error('"currency" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "OptionalAddress#"
+      function anonymous38 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_192 = false
+
+          const value_street1_193 = obj["street1"]
+          if (value_street1_193 !== undefined) {
+            json += addComma_192 ? ",\"street1\":" : ((addComma_192 = true), "{\"street1\":")
+            
+          if (value_street1_193 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street1_193 === "string" ||
+            value_street1_193 === null ||
+            value_street1_193 instanceof Date ||
+            value_street1_193 instanceof RegExp ||
+            (
+              typeof value_street1_193 === "object" &&
+              typeof value_street1_193.toString === "function" &&
+              value_street1_193.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street1_193 !== 'string') {
+          if (value_street1_193 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street1_193 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_193.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_193 instanceof RegExp) {
+            json += asString(value_street1_193.source)
+          } else {
+            json += asString(value_street1_193.toString())
+          }
+        } else {
+          json += asString(value_street1_193)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_street2_194 = obj["street2"]
+          if (value_street2_194 !== undefined) {
+            json += addComma_192 ? ",\"street2\":" : ((addComma_192 = true), "{\"street2\":")
+            
+          if (value_street2_194 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street2_194 === "string" ||
+            value_street2_194 === null ||
+            value_street2_194 instanceof Date ||
+            value_street2_194 instanceof RegExp ||
+            (
+              typeof value_street2_194 === "object" &&
+              typeof value_street2_194.toString === "function" &&
+              value_street2_194.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street2_194 !== 'string') {
+          if (value_street2_194 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street2_194 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_194.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_194 instanceof RegExp) {
+            json += asString(value_street2_194.source)
+          } else {
+            json += asString(value_street2_194.toString())
+          }
+        } else {
+          json += asString(value_street2_194)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_city_195 = obj["city"]
+          if (value_city_195 !== undefined) {
+            json += addComma_192 ? ",\"city\":" : ((addComma_192 = true), "{\"city\":")
+            
+          if (value_city_195 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_city_195 === "string" ||
+            value_city_195 === null ||
+            value_city_195 instanceof Date ||
+            value_city_195 instanceof RegExp ||
+            (
+              typeof value_city_195 === "object" &&
+              typeof value_city_195.toString === "function" &&
+              value_city_195.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_city_195 !== 'string') {
+          if (value_city_195 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_city_195 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_195.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_195 instanceof RegExp) {
+            json += asString(value_city_195.source)
+          } else {
+            json += asString(value_city_195.toString())
+          }
+        } else {
+          json += asString(value_city_195)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_region_196 = obj["region"]
+          if (value_region_196 !== undefined) {
+            json += addComma_192 ? ",\"region\":" : ((addComma_192 = true), "{\"region\":")
+            
+          if (value_region_196 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_region_196 === "string" ||
+            value_region_196 === null ||
+            value_region_196 instanceof Date ||
+            value_region_196 instanceof RegExp ||
+            (
+              typeof value_region_196 === "object" &&
+              typeof value_region_196.toString === "function" &&
+              value_region_196.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_region_196 !== 'string') {
+          if (value_region_196 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_region_196 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_196.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_196 instanceof RegExp) {
+            json += asString(value_region_196.source)
+          } else {
+            json += asString(value_region_196.toString())
+          }
+        } else {
+          json += asString(value_region_196)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_postalCode_197 = obj["postalCode"]
+          if (value_postalCode_197 !== undefined) {
+            json += addComma_192 ? ",\"postalCode\":" : ((addComma_192 = true), "{\"postalCode\":")
+            
+          if (value_postalCode_197 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_postalCode_197 === "string" ||
+            value_postalCode_197 === null ||
+            value_postalCode_197 instanceof Date ||
+            value_postalCode_197 instanceof RegExp ||
+            (
+              typeof value_postalCode_197 === "object" &&
+              typeof value_postalCode_197.toString === "function" &&
+              value_postalCode_197.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_postalCode_197 !== 'string') {
+          if (value_postalCode_197 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_postalCode_197 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_197.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_197 instanceof RegExp) {
+            json += asString(value_postalCode_197.source)
+          } else {
+            json += asString(value_postalCode_197.toString())
+          }
+        } else {
+          json += asString(value_postalCode_197)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_countryCode_198 = obj["countryCode"]
+          if (value_countryCode_198 !== undefined) {
+            json += addComma_192 ? ",\"countryCode\":" : ((addComma_192 = true), "{\"countryCode\":")
+            
+          if (value_countryCode_198 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_countryCode_198 === "string" ||
+            value_countryCode_198 === null ||
+            value_countryCode_198 instanceof Date ||
+            value_countryCode_198 instanceof RegExp ||
+            (
+              typeof value_countryCode_198 === "object" &&
+              typeof value_countryCode_198.toString === "function" &&
+              value_countryCode_198.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_countryCode_198 !== 'string') {
+          if (value_countryCode_198 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_countryCode_198 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_198.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_198 instanceof RegExp) {
+            json += asString(value_countryCode_198.source)
+          } else {
+            json += asString(value_countryCode_198.toString())
+          }
+        } else {
+          json += asString(value_countryCode_198)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
+  
+          }
+if (!addComma_192) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "OptionalAddress#"
+      function anonymous39 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_200 = false
+
+          const value_street1_201 = obj["street1"]
+          if (value_street1_201 !== undefined) {
+            json += addComma_200 ? ",\"street1\":" : ((addComma_200 = true), "{\"street1\":")
+            
+          if (value_street1_201 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street1_201 === "string" ||
+            value_street1_201 === null ||
+            value_street1_201 instanceof Date ||
+            value_street1_201 instanceof RegExp ||
+            (
+              typeof value_street1_201 === "object" &&
+              typeof value_street1_201.toString === "function" &&
+              value_street1_201.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street1_201 !== 'string') {
+          if (value_street1_201 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street1_201 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_201.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_201 instanceof RegExp) {
+            json += asString(value_street1_201.source)
+          } else {
+            json += asString(value_street1_201.toString())
+          }
+        } else {
+          json += asString(value_street1_201)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_street2_202 = obj["street2"]
+          if (value_street2_202 !== undefined) {
+            json += addComma_200 ? ",\"street2\":" : ((addComma_200 = true), "{\"street2\":")
+            
+          if (value_street2_202 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street2_202 === "string" ||
+            value_street2_202 === null ||
+            value_street2_202 instanceof Date ||
+            value_street2_202 instanceof RegExp ||
+            (
+              typeof value_street2_202 === "object" &&
+              typeof value_street2_202.toString === "function" &&
+              value_street2_202.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street2_202 !== 'string') {
+          if (value_street2_202 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street2_202 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_202.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_202 instanceof RegExp) {
+            json += asString(value_street2_202.source)
+          } else {
+            json += asString(value_street2_202.toString())
+          }
+        } else {
+          json += asString(value_street2_202)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_city_203 = obj["city"]
+          if (value_city_203 !== undefined) {
+            json += addComma_200 ? ",\"city\":" : ((addComma_200 = true), "{\"city\":")
+            
+          if (value_city_203 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_city_203 === "string" ||
+            value_city_203 === null ||
+            value_city_203 instanceof Date ||
+            value_city_203 instanceof RegExp ||
+            (
+              typeof value_city_203 === "object" &&
+              typeof value_city_203.toString === "function" &&
+              value_city_203.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_city_203 !== 'string') {
+          if (value_city_203 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_city_203 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_203.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_203 instanceof RegExp) {
+            json += asString(value_city_203.source)
+          } else {
+            json += asString(value_city_203.toString())
+          }
+        } else {
+          json += asString(value_city_203)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_region_204 = obj["region"]
+          if (value_region_204 !== undefined) {
+            json += addComma_200 ? ",\"region\":" : ((addComma_200 = true), "{\"region\":")
+            
+          if (value_region_204 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_region_204 === "string" ||
+            value_region_204 === null ||
+            value_region_204 instanceof Date ||
+            value_region_204 instanceof RegExp ||
+            (
+              typeof value_region_204 === "object" &&
+              typeof value_region_204.toString === "function" &&
+              value_region_204.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_region_204 !== 'string') {
+          if (value_region_204 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_region_204 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_204.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_204 instanceof RegExp) {
+            json += asString(value_region_204.source)
+          } else {
+            json += asString(value_region_204.toString())
+          }
+        } else {
+          json += asString(value_region_204)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_postalCode_205 = obj["postalCode"]
+          if (value_postalCode_205 !== undefined) {
+            json += addComma_200 ? ",\"postalCode\":" : ((addComma_200 = true), "{\"postalCode\":")
+            
+          if (value_postalCode_205 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_postalCode_205 === "string" ||
+            value_postalCode_205 === null ||
+            value_postalCode_205 instanceof Date ||
+            value_postalCode_205 instanceof RegExp ||
+            (
+              typeof value_postalCode_205 === "object" &&
+              typeof value_postalCode_205.toString === "function" &&
+              value_postalCode_205.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_postalCode_205 !== 'string') {
+          if (value_postalCode_205 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_postalCode_205 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_205.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_205 instanceof RegExp) {
+            json += asString(value_postalCode_205.source)
+          } else {
+            json += asString(value_postalCode_205.toString())
+          }
+        } else {
+          json += asString(value_postalCode_205)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_countryCode_206 = obj["countryCode"]
+          if (value_countryCode_206 !== undefined) {
+            json += addComma_200 ? ",\"countryCode\":" : ((addComma_200 = true), "{\"countryCode\":")
+            
+          if (value_countryCode_206 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_countryCode_206 === "string" ||
+            value_countryCode_206 === null ||
+            value_countryCode_206 instanceof Date ||
+            value_countryCode_206 instanceof RegExp ||
+            (
+              typeof value_countryCode_206 === "object" &&
+              typeof value_countryCode_206.toString === "function" &&
+              value_countryCode_206.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_countryCode_206 !== 'string') {
+          if (value_countryCode_206 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_countryCode_206 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_206.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_206 instanceof RegExp) {
+            json += asString(value_countryCode_206.source)
+          } else {
+            json += asString(value_countryCode_206.toString())
+          }
+        } else {
+          json += asString(value_countryCode_206)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
+  
+          }
+if (!addComma_200) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "PartialAccount#"
       function anonymous36 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -3652,58 +4225,812 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_167 = obj["index"]
-      if (value_index_167 !== undefined) {
-        json += "{\"index\":"
-        json += asInteger(value_index_167)
-      } else {
-        throw new Error('"index" is required!')
-      }
-      
-      const value_status_168 = obj["status"]
-      if (value_status_168 !== undefined) {
-        json += ",\"status\":"
-        json += asInteger(value_status_168)
-      } else {
-        throw new Error('"status" is required!')
-      }
-      
-      const value_etag_169 = obj["etag"]
-      if (value_etag_169 !== undefined) {
-        json += ",\"etag\":"
+      const value_id_165 = obj["id"]
+      if (value_id_165 !== undefined) {
+        json += "{\"id\":"
         
-        if (typeof value_etag_169 !== 'string') {
-          if (value_etag_169 === null) {
+        if (typeof value_id_165 !== 'string') {
+          if (value_id_165 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_169 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_169.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_169 instanceof RegExp) {
-            json += asString(value_etag_169.source)
+          } else if (value_id_165 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_165.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_165 instanceof RegExp) {
+            json += asString(value_id_165.source)
           } else {
-            json += asString(value_etag_169.toString())
+            json += asString(value_id_165.toString())
           }
         } else {
-          json += asString(value_etag_169)
+          json += asString(value_id_165)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_version_166 = obj["version"]
+      if (value_version_166 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_166)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_createdAt_167 = obj["createdAt"]
+      if (value_createdAt_167 !== undefined) {
+        json += ",\"createdAt\":"
+        json += asDateTime(value_createdAt_167)
+      }
+
+      const value_createdBy_168 = obj["createdBy"]
+      if (value_createdBy_168 !== undefined) {
+        json += ",\"createdBy\":"
+        json += anonymous23(value_createdBy_168)
+      }
+
+      const value_updatedAt_169 = obj["updatedAt"]
+      if (value_updatedAt_169 !== undefined) {
+        json += ",\"updatedAt\":"
+        json += asDateTime(value_updatedAt_169)
+      }
+
+      const value_updatedBy_170 = obj["updatedBy"]
+      if (value_updatedBy_170 !== undefined) {
+        json += ",\"updatedBy\":"
+        json += anonymous23(value_updatedBy_170)
+      }
+
+      const value_deletedAt_171 = obj["deletedAt"]
+      if (value_deletedAt_171 !== undefined) {
+        json += ",\"deletedAt\":"
+        
+          if (value_deletedAt_171 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_deletedAt_171 === "string" ||
+            value_deletedAt_171 === null ||
+            value_deletedAt_171 instanceof Date ||
+            value_deletedAt_171 instanceof RegExp ||
+            (
+              typeof value_deletedAt_171 === "object" &&
+              typeof value_deletedAt_171.toString === "function" &&
+              value_deletedAt_171.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDateTime(value_deletedAt_171)
+          }
+        
+    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
+  
+      }
+
+      const value_ownerId_172 = obj["ownerId"]
+      if (value_ownerId_172 !== undefined) {
+        json += ",\"ownerId\":"
+        
+        if (typeof value_ownerId_172 !== 'string') {
+          if (value_ownerId_172 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_ownerId_172 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_172.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_172 instanceof RegExp) {
+            json += asString(value_ownerId_172.source)
+          } else {
+            json += asString(value_ownerId_172.toString())
+          }
+        } else {
+          json += asString(value_ownerId_172)
         }
         
       }
 
-      const value_body_170 = obj["body"]
-      if (value_body_170 !== undefined) {
-        json += ",\"body\":"
+      const value_teamId_173 = obj["teamId"]
+      if (value_teamId_173 !== undefined) {
+        json += ",\"teamId\":"
         
-      if (value_body_170 === null) {
-        json += JSON_STR_NULL
-      } else {
-    json += anonymous26(value_body_170)
-      }
-    
+          if (value_teamId_173 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_teamId_173 === "string" ||
+            value_teamId_173 === null ||
+            value_teamId_173 instanceof Date ||
+            value_teamId_173 instanceof RegExp ||
+            (
+              typeof value_teamId_173 === "object" &&
+              typeof value_teamId_173.toString === "function" &&
+              value_teamId_173.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_teamId_173 !== 'string') {
+          if (value_teamId_173 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_teamId_173 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_173.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_173 instanceof RegExp) {
+            json += asString(value_teamId_173.source)
+          } else {
+            json += asString(value_teamId_173.toString())
+          }
+        } else {
+          json += asString(value_teamId_173)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
       }
 
-      const value_problem_171 = obj["problem"]
-      if (value_problem_171 !== undefined) {
-        json += ",\"problem\":"
-        json += anonymous1(value_problem_171)
+      const value_tags_174 = obj["tags"]
+      if (value_tags_174 !== undefined) {
+        json += ",\"tags\":"
+        json += anonymous27(value_tags_174)
+      }
+
+      const value_customFields_175 = obj["customFields"]
+      if (value_customFields_175 !== undefined) {
+        json += ",\"customFields\":"
+        json += JSON.stringify(value_customFields_175)
+      }
+
+      const value_externalIds_176 = obj["externalIds"]
+      if (value_externalIds_176 !== undefined) {
+        json += ",\"externalIds\":"
+        json += anonymous31(value_externalIds_176)
+      }
+
+      const value_name_177 = obj["name"]
+      if (value_name_177 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_177 !== 'string') {
+          if (value_name_177 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_177 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_177.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_177 instanceof RegExp) {
+            json += asString(value_name_177.source)
+          } else {
+            json += asString(value_name_177.toString())
+          }
+        } else {
+          json += asString(value_name_177)
+        }
+        
+      }
+
+      const value_legalName_178 = obj["legalName"]
+      if (value_legalName_178 !== undefined) {
+        json += ",\"legalName\":"
+        
+          if (value_legalName_178 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_legalName_178 === "string" ||
+            value_legalName_178 === null ||
+            value_legalName_178 instanceof Date ||
+            value_legalName_178 instanceof RegExp ||
+            (
+              typeof value_legalName_178 === "object" &&
+              typeof value_legalName_178.toString === "function" &&
+              value_legalName_178.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_legalName_178 !== 'string') {
+          if (value_legalName_178 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_legalName_178 instanceof Date) {
+            json += JSON_STR_QUOTE + value_legalName_178.toISOString() + JSON_STR_QUOTE
+          } else if (value_legalName_178 instanceof RegExp) {
+            json += asString(value_legalName_178.source)
+          } else {
+            json += asString(value_legalName_178.toString())
+          }
+        } else {
+          json += asString(value_legalName_178)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_domain_179 = obj["domain"]
+      if (value_domain_179 !== undefined) {
+        json += ",\"domain\":"
+        
+          if (value_domain_179 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_domain_179 === "string" ||
+            value_domain_179 === null ||
+            value_domain_179 instanceof Date ||
+            value_domain_179 instanceof RegExp ||
+            (
+              typeof value_domain_179 === "object" &&
+              typeof value_domain_179.toString === "function" &&
+              value_domain_179.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_domain_179 !== 'string') {
+          if (value_domain_179 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_domain_179 instanceof Date) {
+            json += JSON_STR_QUOTE + value_domain_179.toISOString() + JSON_STR_QUOTE
+          } else if (value_domain_179 instanceof RegExp) {
+            json += asString(value_domain_179.source)
+          } else {
+            json += asString(value_domain_179.toString())
+          }
+        } else {
+          json += asString(value_domain_179)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalDomain#' does not match schema definition.")
+  
+      }
+
+      const value_website_180 = obj["website"]
+      if (value_website_180 !== undefined) {
+        json += ",\"website\":"
+        
+          if (value_website_180 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_website_180 === "string" ||
+            value_website_180 === null ||
+            value_website_180 instanceof Date ||
+            value_website_180 instanceof RegExp ||
+            (
+              typeof value_website_180 === "object" &&
+              typeof value_website_180.toString === "function" &&
+              value_website_180.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_website_180 !== 'string') {
+          if (value_website_180 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_website_180 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_180.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_180 instanceof RegExp) {
+            json += asString(value_website_180.source)
+          } else {
+            json += asString(value_website_180.toString())
+          }
+        } else {
+          json += asString(value_website_180)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalUrl#' does not match schema definition.")
+  
+      }
+
+      const value_type_181 = obj["type"]
+      if (value_type_181 !== undefined) {
+        json += ",\"type\":"
+        
+          if (value_type_181 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_type_181 === "string" ||
+            value_type_181 === null ||
+            value_type_181 instanceof Date ||
+            value_type_181 instanceof RegExp ||
+            (
+              typeof value_type_181 === "object" &&
+              typeof value_type_181.toString === "function" &&
+              value_type_181.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_type_181 !== 'string') {
+          if (value_type_181 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_181 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_181.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_181 instanceof RegExp) {
+            json += asString(value_type_181.source)
+          } else {
+            json += asString(value_type_181.toString())
+          }
+        } else {
+          json += asString(value_type_181)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'PartialAccount#/properties/type' does not match schema definition.")
+  
+      }
+
+      const value_industry_182 = obj["industry"]
+      if (value_industry_182 !== undefined) {
+        json += ",\"industry\":"
+        
+          if (value_industry_182 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_industry_182 === "string" ||
+            value_industry_182 === null ||
+            value_industry_182 instanceof Date ||
+            value_industry_182 instanceof RegExp ||
+            (
+              typeof value_industry_182 === "object" &&
+              typeof value_industry_182.toString === "function" &&
+              value_industry_182.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_industry_182 !== 'string') {
+          if (value_industry_182 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_industry_182 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_182.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_182 instanceof RegExp) {
+            json += asString(value_industry_182.source)
+          } else {
+            json += asString(value_industry_182.toString())
+          }
+        } else {
+          json += asString(value_industry_182)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_phone_183 = obj["phone"]
+      if (value_phone_183 !== undefined) {
+        json += ",\"phone\":"
+        
+          if (value_phone_183 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_phone_183 === "string" ||
+            value_phone_183 === null ||
+            value_phone_183 instanceof Date ||
+            value_phone_183 instanceof RegExp ||
+            (
+              typeof value_phone_183 === "object" &&
+              typeof value_phone_183.toString === "function" &&
+              value_phone_183.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_phone_183 !== 'string') {
+          if (value_phone_183 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_phone_183 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_183.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_183 instanceof RegExp) {
+            json += asString(value_phone_183.source)
+          } else {
+            json += asString(value_phone_183.toString())
+          }
+        } else {
+          json += asString(value_phone_183)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalPhone#' does not match schema definition.")
+  
+      }
+
+      const value_email_184 = obj["email"]
+      if (value_email_184 !== undefined) {
+        json += ",\"email\":"
+        
+          if (value_email_184 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_email_184 === "string" ||
+            value_email_184 === null ||
+            value_email_184 instanceof Date ||
+            value_email_184 instanceof RegExp ||
+            (
+              typeof value_email_184 === "object" &&
+              typeof value_email_184.toString === "function" &&
+              value_email_184.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_email_184 !== 'string') {
+          if (value_email_184 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_email_184 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_184.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_184 instanceof RegExp) {
+            json += asString(value_email_184.source)
+          } else {
+            json += asString(value_email_184.toString())
+          }
+        } else {
+          json += asString(value_email_184)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalEmail#' does not match schema definition.")
+  
+      }
+
+      const value_numberOfEmployees_185 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_185 !== undefined) {
+        json += ",\"numberOfEmployees\":"
+        
+          if (value_numberOfEmployees_185 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_numberOfEmployees_185) || value_numberOfEmployees_185 === null) {
+            json += asInteger(value_numberOfEmployees_185)
+          }
+        
+    else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
+  
+      }
+
+      const value_annualRevenue_186 = obj["annualRevenue"]
+      if (value_annualRevenue_186 !== undefined) {
+        json += ",\"annualRevenue\":"
+        
+          if (value_annualRevenue_186 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_annualRevenue_186 === "object" && !Array.isArray(value_annualRevenue_186)) || value_annualRevenue_186 === null) {
+            json += anonymous37(value_annualRevenue_186)
+          }
+        
+    else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
+  
+      }
+
+      const value_description_190 = obj["description"]
+      if (value_description_190 !== undefined) {
+        json += ",\"description\":"
+        
+          if (value_description_190 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_description_190 === "string" ||
+            value_description_190 === null ||
+            value_description_190 instanceof Date ||
+            value_description_190 instanceof RegExp ||
+            (
+              typeof value_description_190 === "object" &&
+              typeof value_description_190.toString === "function" &&
+              value_description_190.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_description_190 !== 'string') {
+          if (value_description_190 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_description_190 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_190.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_190 instanceof RegExp) {
+            json += asString(value_description_190.source)
+          } else {
+            json += asString(value_description_190.toString())
+          }
+        } else {
+          json += asString(value_description_190)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
+  
+      }
+
+      const value_billingAddress_191 = obj["billingAddress"]
+      if (value_billingAddress_191 !== undefined) {
+        json += ",\"billingAddress\":"
+        
+          if (value_billingAddress_191 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_billingAddress_191 === "object" && !Array.isArray(value_billingAddress_191)) || value_billingAddress_191 === null) {
+            json += anonymous38(value_billingAddress_191)
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
+  
+      }
+
+      const value_shippingAddress_199 = obj["shippingAddress"]
+      if (value_shippingAddress_199 !== undefined) {
+        json += ",\"shippingAddress\":"
+        
+          if (value_shippingAddress_199 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_shippingAddress_199 === "object" && !Array.isArray(value_shippingAddress_199)) || value_shippingAddress_199 === null) {
+            json += anonymous39(value_shippingAddress_199)
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
+  
+      }
+
+      const value_parentAccountId_207 = obj["parentAccountId"]
+      if (value_parentAccountId_207 !== undefined) {
+        json += ",\"parentAccountId\":"
+        
+          if (value_parentAccountId_207 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_parentAccountId_207 === "string" ||
+            value_parentAccountId_207 === null ||
+            value_parentAccountId_207 instanceof Date ||
+            value_parentAccountId_207 instanceof RegExp ||
+            (
+              typeof value_parentAccountId_207 === "object" &&
+              typeof value_parentAccountId_207.toString === "function" &&
+              value_parentAccountId_207.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_parentAccountId_207 !== 'string') {
+          if (value_parentAccountId_207 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_parentAccountId_207 instanceof Date) {
+            json += JSON_STR_QUOTE + value_parentAccountId_207.toISOString() + JSON_STR_QUOTE
+          } else if (value_parentAccountId_207 instanceof RegExp) {
+            json += asString(value_parentAccountId_207.source)
+          } else {
+            json += asString(value_parentAccountId_207.toString())
+          }
+        } else {
+          json += asString(value_parentAccountId_207)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      }
+
+      const value_source_208 = obj["source"]
+      if (value_source_208 !== undefined) {
+        json += ",\"source\":"
+        
+          if (value_source_208 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_source_208 === "string" ||
+            value_source_208 === null ||
+            value_source_208 instanceof Date ||
+            value_source_208 instanceof RegExp ||
+            (
+              typeof value_source_208 === "object" &&
+              typeof value_source_208.toString === "function" &&
+              value_source_208.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_source_208 !== 'string') {
+          if (value_source_208 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_source_208 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_208.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_208 instanceof RegExp) {
+            json += asString(value_source_208.source)
+          } else {
+            json += asString(value_source_208.toString())
+          }
+        } else {
+          json += asString(value_source_208)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_taxId_209 = obj["taxId"]
+      if (value_taxId_209 !== undefined) {
+        json += ",\"taxId\":"
+        
+          if (value_taxId_209 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_taxId_209 === "string" ||
+            value_taxId_209 === null ||
+            value_taxId_209 instanceof Date ||
+            value_taxId_209 instanceof RegExp ||
+            (
+              typeof value_taxId_209 === "object" &&
+              typeof value_taxId_209.toString === "function" &&
+              value_taxId_209.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_taxId_209 !== 'string') {
+          if (value_taxId_209 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_taxId_209 instanceof Date) {
+            json += JSON_STR_QUOTE + value_taxId_209.toISOString() + JSON_STR_QUOTE
+          } else if (value_taxId_209 instanceof RegExp) {
+            json += asString(value_taxId_209.source)
+          } else {
+            json += asString(value_taxId_209.toString())
+          }
+        } else {
+          json += asString(value_taxId_209)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_registrationNumber_210 = obj["registrationNumber"]
+      if (value_registrationNumber_210 !== undefined) {
+        json += ",\"registrationNumber\":"
+        
+          if (value_registrationNumber_210 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_registrationNumber_210 === "string" ||
+            value_registrationNumber_210 === null ||
+            value_registrationNumber_210 instanceof Date ||
+            value_registrationNumber_210 instanceof RegExp ||
+            (
+              typeof value_registrationNumber_210 === "object" &&
+              typeof value_registrationNumber_210.toString === "function" &&
+              value_registrationNumber_210.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_registrationNumber_210 !== 'string') {
+          if (value_registrationNumber_210 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_registrationNumber_210 instanceof Date) {
+            json += JSON_STR_QUOTE + value_registrationNumber_210.toISOString() + JSON_STR_QUOTE
+          } else if (value_registrationNumber_210 instanceof RegExp) {
+            json += asString(value_registrationNumber_210.source)
+          } else {
+            json += asString(value_registrationNumber_210.toString())
+          }
+        } else {
+          json += asString(value_registrationNumber_210)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_linkedinUrl_211 = obj["linkedinUrl"]
+      if (value_linkedinUrl_211 !== undefined) {
+        json += ",\"linkedinUrl\":"
+        
+          if (value_linkedinUrl_211 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_linkedinUrl_211 === "string" ||
+            value_linkedinUrl_211 === null ||
+            value_linkedinUrl_211 instanceof Date ||
+            value_linkedinUrl_211 instanceof RegExp ||
+            (
+              typeof value_linkedinUrl_211 === "object" &&
+              typeof value_linkedinUrl_211.toString === "function" &&
+              value_linkedinUrl_211.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_linkedinUrl_211 !== 'string') {
+          if (value_linkedinUrl_211 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_linkedinUrl_211 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_211.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_211 instanceof RegExp) {
+            json += asString(value_linkedinUrl_211.source)
+          } else {
+            json += asString(value_linkedinUrl_211.toString())
+          }
+        } else {
+          json += asString(value_linkedinUrl_211)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalUrl#' does not match schema definition.")
+  
+      }
+
+      const value_lifecycleStage_212 = obj["lifecycleStage"]
+      if (value_lifecycleStage_212 !== undefined) {
+        json += ",\"lifecycleStage\":"
+        
+          if (value_lifecycleStage_212 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_lifecycleStage_212 === "string" ||
+            value_lifecycleStage_212 === null ||
+            value_lifecycleStage_212 instanceof Date ||
+            value_lifecycleStage_212 instanceof RegExp ||
+            (
+              typeof value_lifecycleStage_212 === "object" &&
+              typeof value_lifecycleStage_212.toString === "function" &&
+              value_lifecycleStage_212.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_lifecycleStage_212 !== 'string') {
+          if (value_lifecycleStage_212 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_lifecycleStage_212 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_212.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_212 instanceof RegExp) {
+            json += asString(value_lifecycleStage_212.source)
+          } else {
+            json += asString(value_lifecycleStage_212.toString())
+          }
+        } else {
+          json += asString(value_lifecycleStage_212)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'LifecycleStage#' does not match schema definition.")
+  
+      }
+
+      const value_expanded_213 = obj["expanded"]
+      if (value_expanded_213 !== undefined) {
+        json += ",\"expanded\":"
+        json += anonymous33(value_expanded_213)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -3712,12 +5039,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous35 (obj) {
-      // "AccountBatchResult#/properties/results"
+      // "PartialAccountList#/properties/data"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'AccountBatchResult#/properties/results' does not match schema definition.")
+      throw new TypeError("The value of 'PartialAccountList#/properties/data' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -3735,7 +5062,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "AccountBatchResult#"
+      // "PartialAccountList#"
       function anonymous34 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -3745,32 +5072,156 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_164 = obj["outcome"]
-      if (value_outcome_164 !== undefined) {
-        json += "{\"outcome\":"
+      const value_data_163 = obj["data"]
+      if (value_data_163 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous35(value_data_163)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_214 = obj["page"]
+      if (value_page_214 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_214)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "AccountBatchResult#/properties/results/items"
+      function anonymous42 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
         
-        if (typeof value_outcome_164 !== 'string') {
-          if (value_outcome_164 === null) {
+      const value_index_221 = obj["index"]
+      if (value_index_221 !== undefined) {
+        json += "{\"index\":"
+        json += asInteger(value_index_221)
+      } else {
+        throw new Error('"index" is required!')
+      }
+      
+      const value_status_222 = obj["status"]
+      if (value_status_222 !== undefined) {
+        json += ",\"status\":"
+        json += asInteger(value_status_222)
+      } else {
+        throw new Error('"status" is required!')
+      }
+      
+      const value_etag_223 = obj["etag"]
+      if (value_etag_223 !== undefined) {
+        json += ",\"etag\":"
+        
+        if (typeof value_etag_223 !== 'string') {
+          if (value_etag_223 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_164 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_164.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_164 instanceof RegExp) {
-            json += asString(value_outcome_164.source)
+          } else if (value_etag_223 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_223.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_223 instanceof RegExp) {
+            json += asString(value_etag_223.source)
           } else {
-            json += asString(value_outcome_164.toString())
+            json += asString(value_etag_223.toString())
           }
         } else {
-          json += asString(value_outcome_164)
+          json += asString(value_etag_223)
+        }
+        
+      }
+
+      const value_body_224 = obj["body"]
+      if (value_body_224 !== undefined) {
+        json += ",\"body\":"
+        
+      if (value_body_224 === null) {
+        json += JSON_STR_NULL
+      } else {
+    json += anonymous26(value_body_224)
+      }
+    
+      }
+
+      const value_problem_225 = obj["problem"]
+      if (value_problem_225 !== undefined) {
+        json += ",\"problem\":"
+        json += anonymous1(value_problem_225)
+      }
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous41 (obj) {
+      // "AccountBatchResult#/properties/results"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'AccountBatchResult#/properties/results' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous42(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous42(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "AccountBatchResult#"
+      function anonymous40 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_outcome_218 = obj["outcome"]
+      if (value_outcome_218 !== undefined) {
+        json += "{\"outcome\":"
+        
+        if (typeof value_outcome_218 !== 'string') {
+          if (value_outcome_218 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_outcome_218 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_218.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_218 instanceof RegExp) {
+            json += asString(value_outcome_218.source)
+          } else {
+            json += asString(value_outcome_218.toString())
+          }
+        } else {
+          json += asString(value_outcome_218)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_165 = obj["results"]
-      if (value_results_165 !== undefined) {
+      const value_results_219 = obj["results"]
+      if (value_results_219 !== undefined) {
         json += ",\"results\":"
-        json += anonymous35(value_results_165)
+        json += anonymous41(value_results_219)
       } else {
         throw new Error('"results" is required!')
       }
@@ -3781,7 +5232,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "AggregationResult#/properties/data/items/properties/groups"
-      function anonymous40 (input) {
+      function anonymous46 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3789,7 +5240,7 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_177 = false
+        let addComma_231 = false
 
     for (const key of Object.keys(obj)) {
       if (
@@ -3800,7 +5251,7 @@ return json + JSON_STR_END_OBJECT
       ) continue
       const value = obj[key]
   
-        json += addComma_177 ? JSON_STR_COMMA : ((addComma_177 = true), JSON_STR_BEGIN_OBJECT)
+        json += addComma_231 ? JSON_STR_COMMA : ((addComma_231 = true), JSON_STR_BEGIN_OBJECT)
         json += asString(key) + JSON_STR_COLONS
         
           if (value === null) {
@@ -3847,7 +5298,7 @@ return json + JSON_STR_END_OBJECT
   
       
     }
-  if (!addComma_177) json += JSON_STR_BEGIN_OBJECT
+  if (!addComma_231) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -3855,7 +5306,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "MeasureValue#"
-      function anonymous42 (input) {
+      function anonymous48 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3864,44 +5315,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_181 = obj["amount"]
-      if (value_amount_181 !== undefined) {
+      const value_amount_235 = obj["amount"]
+      if (value_amount_235 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_181 !== 'string') {
-          if (value_amount_181 === null) {
+        if (typeof value_amount_235 !== 'string') {
+          if (value_amount_235 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_181 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_181.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_181 instanceof RegExp) {
-            json += asString(value_amount_181.source)
+          } else if (value_amount_235 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_235.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_235 instanceof RegExp) {
+            json += asString(value_amount_235.source)
           } else {
-            json += asString(value_amount_181.toString())
+            json += asString(value_amount_235.toString())
           }
         } else {
-          json += asString(value_amount_181)
+          json += asString(value_amount_235)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_182 = obj["currency"]
-      if (value_currency_182 !== undefined) {
+      const value_currency_236 = obj["currency"]
+      if (value_currency_236 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_182 !== 'string') {
-          if (value_currency_182 === null) {
+        if (typeof value_currency_236 !== 'string') {
+          if (value_currency_236 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_182 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_182.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_182 instanceof RegExp) {
-            json += asString(value_currency_182.source)
+          } else if (value_currency_236 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_236.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_236 instanceof RegExp) {
+            json += asString(value_currency_236.source)
           } else {
-            json += asString(value_currency_182.toString())
+            json += asString(value_currency_236.toString())
           }
         } else {
-          json += asString(value_currency_182)
+          json += asString(value_currency_236)
         }
         
       } else {
@@ -3914,7 +5365,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "AggregationResult#/properties/data/items/properties/values"
-      function anonymous41 (input) {
+      function anonymous47 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3922,7 +5373,7 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_179 = false
+        let addComma_233 = false
 
     for (const key of Object.keys(obj)) {
       if (
@@ -3933,7 +5384,7 @@ return json + JSON_STR_END_OBJECT
       ) continue
       const value = obj[key]
   
-        json += addComma_179 ? JSON_STR_COMMA : ((addComma_179 = true), JSON_STR_BEGIN_OBJECT)
+        json += addComma_233 ? JSON_STR_COMMA : ((addComma_233 = true), JSON_STR_BEGIN_OBJECT)
         json += asString(key) + JSON_STR_COLONS
         
           if (value === null) {
@@ -3973,14 +5424,14 @@ return json + JSON_STR_END_OBJECT
           }
         
           else if((typeof value === "object" && !Array.isArray(value)) || value === null) {
-            json += anonymous42(value)
+            json += anonymous48(value)
           }
         
     else throw new TypeError("The value of 'MeasureValue#' does not match schema definition.")
   
       
     }
-  if (!addComma_179) json += JSON_STR_BEGIN_OBJECT
+  if (!addComma_233) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -3988,7 +5439,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "AggregationResult#/properties/data/items"
-      function anonymous39 (input) {
+      function anonymous45 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -3997,18 +5448,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_groups_176 = obj["groups"]
-      if (value_groups_176 !== undefined) {
+      const value_groups_230 = obj["groups"]
+      if (value_groups_230 !== undefined) {
         json += "{\"groups\":"
-        json += anonymous40(value_groups_176)
+        json += anonymous46(value_groups_230)
       } else {
         throw new Error('"groups" is required!')
       }
       
-      const value_values_178 = obj["values"]
-      if (value_values_178 !== undefined) {
+      const value_values_232 = obj["values"]
+      if (value_values_232 !== undefined) {
         json += ",\"values\":"
-        json += anonymous41(value_values_178)
+        json += anonymous47(value_values_232)
       } else {
         throw new Error('"values" is required!')
       }
@@ -4018,7 +5469,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous38 (obj) {
+    function anonymous44 (obj) {
       // "AggregationResult#/properties/data"
       let json = ''
   
@@ -4032,18 +5483,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous39(value)
+        json += anonymous45(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous39(value)
+          json += anonymous45(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "AggregationResult#"
-      function anonymous37 (input) {
+      function anonymous43 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4052,18 +5503,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_174 = obj["data"]
-      if (value_data_174 !== undefined) {
+      const value_data_228 = obj["data"]
+      if (value_data_228 !== undefined) {
         json += "{\"data\":"
-        json += anonymous38(value_data_174)
+        json += anonymous44(value_data_228)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_hasMore_183 = obj["hasMore"]
-      if (value_hasMore_183 !== undefined) {
+      const value_hasMore_237 = obj["hasMore"]
+      if (value_hasMore_237 !== undefined) {
         json += ",\"hasMore\":"
-        json += asBoolean(value_hasMore_183)
+        json += asBoolean(value_hasMore_237)
       } else {
         throw new Error('"hasMore" is required!')
       }
@@ -4073,7 +5524,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous48 (obj) {
+    function anonymous54 (obj) {
       // "DuplicateReason#/properties/fields"
       let json = ''
   
@@ -4130,7 +5581,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "DuplicateReason#"
-      function anonymous47 (input) {
+      function anonymous53 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4139,32 +5590,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_rule_192 = obj["rule"]
-      if (value_rule_192 !== undefined) {
+      const value_rule_246 = obj["rule"]
+      if (value_rule_246 !== undefined) {
         json += "{\"rule\":"
         
-        if (typeof value_rule_192 !== 'string') {
-          if (value_rule_192 === null) {
+        if (typeof value_rule_246 !== 'string') {
+          if (value_rule_246 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_rule_192 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rule_192.toISOString() + JSON_STR_QUOTE
-          } else if (value_rule_192 instanceof RegExp) {
-            json += asString(value_rule_192.source)
+          } else if (value_rule_246 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rule_246.toISOString() + JSON_STR_QUOTE
+          } else if (value_rule_246 instanceof RegExp) {
+            json += asString(value_rule_246.source)
           } else {
-            json += asString(value_rule_192.toString())
+            json += asString(value_rule_246.toString())
           }
         } else {
-          json += asString(value_rule_192)
+          json += asString(value_rule_246)
         }
         
       } else {
         throw new Error('"rule" is required!')
       }
       
-      const value_fields_193 = obj["fields"]
-      if (value_fields_193 !== undefined) {
+      const value_fields_247 = obj["fields"]
+      if (value_fields_247 !== undefined) {
         json += ",\"fields\":"
-        json += anonymous48(value_fields_193)
+        json += anonymous54(value_fields_247)
       } else {
         throw new Error('"fields" is required!')
       }
@@ -4174,7 +5625,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous46 (obj) {
+    function anonymous52 (obj) {
       // "DuplicateReasons#"
       let json = ''
   
@@ -4188,172 +5639,17 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous47(value)
+        json += anonymous53(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous47(value)
+          json += anonymous53(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "AccountDuplicates#/properties/data/items"
-      function anonymous45 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_record_188 = obj["record"]
-      if (value_record_188 !== undefined) {
-        json += "{\"record\":"
-        
-      if (value_record_188 === null) {
-        json += JSON_STR_NULL
-      } else {
-    json += anonymous26(value_record_188)
-      }
-    
-      } else {
-        throw new Error('"record" is required!')
-      }
-      
-      const value_score_189 = obj["score"]
-      if (value_score_189 !== undefined) {
-        json += ",\"score\":"
-        json += asNumber(value_score_189)
-      } else {
-        throw new Error('"score" is required!')
-      }
-      
-      const value_reasons_190 = obj["reasons"]
-      if (value_reasons_190 !== undefined) {
-        json += ",\"reasons\":"
-        json += anonymous46(value_reasons_190)
-      } else {
-        throw new Error('"reasons" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-    function anonymous44 (obj) {
-      // "AccountDuplicates#/properties/data"
-      let json = ''
-  
-    if (obj === null) return JSON_STR_EMPTY_ARRAY
-    if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'AccountDuplicates#/properties/data' does not match schema definition.")
-    }
-    const arrayLength = obj.length
-  
-    json += JSON_STR_BEGIN_ARRAY
-  
-      if (arrayLength > 0) {
-        const value = obj[0]
-        json += anonymous45(value)
-        for (let i = 1; i < arrayLength; i++) {
-          json += JSON_STR_COMMA
-          const value = obj[i]
-          json += anonymous45(value)
-        }
-      }
-      return json + JSON_STR_END_ARRAY
-    }
-
-      // "AccountDuplicates#"
-      function anonymous43 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_data_186 = obj["data"]
-      if (value_data_186 !== undefined) {
-        json += "{\"data\":"
-        json += anonymous44(value_data_186)
-      } else {
-        throw new Error('"data" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "Change#"
-      function anonymous53 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        
-      const value_from_210 = obj["from"]
-      if (value_from_210 !== undefined) {
-        json += "{\"from\":"
-        json += JSON.stringify(value_from_210)
-      } else {
-        throw new Error('"from" is required!')
-      }
-      
-      const value_to_211 = obj["to"]
-      if (value_to_211 !== undefined) {
-        json += ",\"to\":"
-        json += JSON.stringify(value_to_211)
-      } else {
-        throw new Error('"to" is required!')
-      }
-      
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "RecordEvent#/properties/changes"
-      function anonymous52 (input) {
-        const obj = (input && typeof input.toJSON === 'function')
-    ? input.toJSON()
-    : input
-  
-        if (obj === null) return JSON_STR_EMPTY_OBJECT
-        let json = ''
-
-        let addComma_208 = false
-
-    for (const key of Object.keys(obj)) {
-      if (
-        
-        obj[key] === undefined ||
-        typeof obj[key] === 'function' ||
-        typeof obj[key] === 'symbol'
-      ) continue
-      const value = obj[key]
-  
-        json += addComma_208 ? JSON_STR_COMMA : ((addComma_208 = true), JSON_STR_BEGIN_OBJECT)
-        json += asString(key) + JSON_STR_COLONS
-        json += anonymous53(value)
-      
-    }
-  if (!addComma_208) json += JSON_STR_BEGIN_OBJECT
-
-return json + JSON_STR_END_OBJECT
-
-      }
-    
-
-      // "RecordEvent#"
       function anonymous51 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -4363,168 +5659,34 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_198 = obj["id"]
-      if (value_id_198 !== undefined) {
-        json += "{\"id\":"
+      const value_record_242 = obj["record"]
+      if (value_record_242 !== undefined) {
+        json += "{\"record\":"
         
-        if (typeof value_id_198 !== 'string') {
-          if (value_id_198 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_id_198 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_198.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_198 instanceof RegExp) {
-            json += asString(value_id_198.source)
-          } else {
-            json += asString(value_id_198.toString())
-          }
-        } else {
-          json += asString(value_id_198)
-        }
-        
+      if (value_record_242 === null) {
+        json += JSON_STR_NULL
       } else {
-        throw new Error('"id" is required!')
+    json += anonymous26(value_record_242)
+      }
+    
+      } else {
+        throw new Error('"record" is required!')
       }
       
-      const value_type_199 = obj["type"]
-      if (value_type_199 !== undefined) {
-        json += ",\"type\":"
-        
-        if (typeof value_type_199 !== 'string') {
-          if (value_type_199 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_type_199 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_199.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_199 instanceof RegExp) {
-            json += asString(value_type_199.source)
-          } else {
-            json += asString(value_type_199.toString())
-          }
-        } else {
-          json += asString(value_type_199)
-        }
-        
+      const value_score_243 = obj["score"]
+      if (value_score_243 !== undefined) {
+        json += ",\"score\":"
+        json += asNumber(value_score_243)
       } else {
-        throw new Error('"type" is required!')
+        throw new Error('"score" is required!')
       }
       
-      const value_object_200 = obj["object"]
-      if (value_object_200 !== undefined) {
-        json += ",\"object\":"
-        
-        if (typeof value_object_200 !== 'string') {
-          if (value_object_200 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_object_200 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_200.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_200 instanceof RegExp) {
-            json += asString(value_object_200.source)
-          } else {
-            json += asString(value_object_200.toString())
-          }
-        } else {
-          json += asString(value_object_200)
-        }
-        
+      const value_reasons_244 = obj["reasons"]
+      if (value_reasons_244 !== undefined) {
+        json += ",\"reasons\":"
+        json += anonymous52(value_reasons_244)
       } else {
-        throw new Error('"object" is required!')
-      }
-      
-      const value_recordId_201 = obj["recordId"]
-      if (value_recordId_201 !== undefined) {
-        json += ",\"recordId\":"
-        
-        if (typeof value_recordId_201 !== 'string') {
-          if (value_recordId_201 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_recordId_201 instanceof Date) {
-            json += JSON_STR_QUOTE + value_recordId_201.toISOString() + JSON_STR_QUOTE
-          } else if (value_recordId_201 instanceof RegExp) {
-            json += asString(value_recordId_201.source)
-          } else {
-            json += asString(value_recordId_201.toString())
-          }
-        } else {
-          json += asString(value_recordId_201)
-        }
-        
-      } else {
-        throw new Error('"recordId" is required!')
-      }
-      
-      const value_version_202 = obj["version"]
-      if (value_version_202 !== undefined) {
-        json += ",\"version\":"
-        json += asInteger(value_version_202)
-      } else {
-        throw new Error('"version" is required!')
-      }
-      
-      const value_occurredAt_203 = obj["occurredAt"]
-      if (value_occurredAt_203 !== undefined) {
-        json += ",\"occurredAt\":"
-        json += asDateTime(value_occurredAt_203)
-      } else {
-        throw new Error('"occurredAt" is required!')
-      }
-      
-      const value_actor_204 = obj["actor"]
-      if (value_actor_204 !== undefined) {
-        json += ",\"actor\":"
-        json += anonymous23(value_actor_204)
-      } else {
-        throw new Error('"actor" is required!')
-      }
-      
-      const value_cause_205 = obj["cause"]
-      if (value_cause_205 !== undefined) {
-        json += ",\"cause\":"
-        
-        if (typeof value_cause_205 !== 'string') {
-          if (value_cause_205 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_cause_205 instanceof Date) {
-            json += JSON_STR_QUOTE + value_cause_205.toISOString() + JSON_STR_QUOTE
-          } else if (value_cause_205 instanceof RegExp) {
-            json += asString(value_cause_205.source)
-          } else {
-            json += asString(value_cause_205.toString())
-          }
-        } else {
-          json += asString(value_cause_205)
-        }
-        
-      } else {
-        throw new Error('"cause" is required!')
-      }
-      
-      const value_requestId_206 = obj["requestId"]
-      if (value_requestId_206 !== undefined) {
-        json += ",\"requestId\":"
-        
-        if (typeof value_requestId_206 !== 'string') {
-          if (value_requestId_206 === null) {
-            json += JSON_STR_EMPTY_STRING
-          } else if (value_requestId_206 instanceof Date) {
-            json += JSON_STR_QUOTE + value_requestId_206.toISOString() + JSON_STR_QUOTE
-          } else if (value_requestId_206 instanceof RegExp) {
-            json += asString(value_requestId_206.source)
-          } else {
-            json += asString(value_requestId_206.toString())
-          }
-        } else {
-          json += asString(value_requestId_206)
-        }
-        
-      } else {
-        throw new Error('"requestId" is required!')
-      }
-      
-      const value_changes_207 = obj["changes"]
-      if (value_changes_207 !== undefined) {
-        json += ",\"changes\":"
-        json += anonymous52(value_changes_207)
-      } else {
-        throw new Error('"changes" is required!')
+        throw new Error('"reasons" is required!')
       }
       
 return json + JSON_STR_END_OBJECT
@@ -4533,12 +5695,12 @@ return json + JSON_STR_END_OBJECT
     
 
     function anonymous50 (obj) {
-      // "RecordEventList#/properties/data"
+      // "AccountDuplicates#/properties/data"
       let json = ''
   
     if (obj === null) return JSON_STR_EMPTY_ARRAY
     if (!Array.isArray(obj)) {
-      throw new TypeError("The value of 'RecordEventList#/properties/data' does not match schema definition.")
+      throw new TypeError("The value of 'AccountDuplicates#/properties/data' does not match schema definition.")
     }
     const arrayLength = obj.length
   
@@ -4556,7 +5718,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-      // "RecordEventList#"
+      // "AccountDuplicates#"
       function anonymous49 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
@@ -4566,18 +5728,307 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_196 = obj["data"]
-      if (value_data_196 !== undefined) {
+      const value_data_240 = obj["data"]
+      if (value_data_240 !== undefined) {
         json += "{\"data\":"
-        json += anonymous50(value_data_196)
+        json += anonymous50(value_data_240)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_212 = obj["page"]
-      if (value_page_212 !== undefined) {
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "Change#"
+      function anonymous59 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_from_265 = obj["from"]
+      if (value_from_265 !== undefined) {
+        json += "{\"from\":"
+        json += JSON.stringify(value_from_265)
+      } else {
+        throw new Error('"from" is required!')
+      }
+      
+      const value_to_266 = obj["to"]
+      if (value_to_266 !== undefined) {
+        json += ",\"to\":"
+        json += JSON.stringify(value_to_266)
+      } else {
+        throw new Error('"to" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "RecordEvent#/properties/changes"
+      function anonymous58 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_263 = false
+
+    for (const key of Object.keys(obj)) {
+      if (
+        
+        obj[key] === undefined ||
+        typeof obj[key] === 'function' ||
+        typeof obj[key] === 'symbol'
+      ) continue
+      const value = obj[key]
+  
+        json += addComma_263 ? JSON_STR_COMMA : ((addComma_263 = true), JSON_STR_BEGIN_OBJECT)
+        json += asString(key) + JSON_STR_COLONS
+        json += anonymous59(value)
+      
+    }
+  if (!addComma_263) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "RecordEvent#"
+      function anonymous57 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_253 = obj["id"]
+      if (value_id_253 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_253 !== 'string') {
+          if (value_id_253 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_253 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_253.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_253 instanceof RegExp) {
+            json += asString(value_id_253.source)
+          } else {
+            json += asString(value_id_253.toString())
+          }
+        } else {
+          json += asString(value_id_253)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_type_254 = obj["type"]
+      if (value_type_254 !== undefined) {
+        json += ",\"type\":"
+        
+        if (typeof value_type_254 !== 'string') {
+          if (value_type_254 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_254 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_254.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_254 instanceof RegExp) {
+            json += asString(value_type_254.source)
+          } else {
+            json += asString(value_type_254.toString())
+          }
+        } else {
+          json += asString(value_type_254)
+        }
+        
+      } else {
+        throw new Error('"type" is required!')
+      }
+      
+      const value_object_255 = obj["object"]
+      if (value_object_255 !== undefined) {
+        json += ",\"object\":"
+        
+        if (typeof value_object_255 !== 'string') {
+          if (value_object_255 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_255 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_255.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_255 instanceof RegExp) {
+            json += asString(value_object_255.source)
+          } else {
+            json += asString(value_object_255.toString())
+          }
+        } else {
+          json += asString(value_object_255)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_recordId_256 = obj["recordId"]
+      if (value_recordId_256 !== undefined) {
+        json += ",\"recordId\":"
+        
+        if (typeof value_recordId_256 !== 'string') {
+          if (value_recordId_256 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_recordId_256 instanceof Date) {
+            json += JSON_STR_QUOTE + value_recordId_256.toISOString() + JSON_STR_QUOTE
+          } else if (value_recordId_256 instanceof RegExp) {
+            json += asString(value_recordId_256.source)
+          } else {
+            json += asString(value_recordId_256.toString())
+          }
+        } else {
+          json += asString(value_recordId_256)
+        }
+        
+      } else {
+        throw new Error('"recordId" is required!')
+      }
+      
+      const value_version_257 = obj["version"]
+      if (value_version_257 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_257)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_occurredAt_258 = obj["occurredAt"]
+      if (value_occurredAt_258 !== undefined) {
+        json += ",\"occurredAt\":"
+        json += asDateTime(value_occurredAt_258)
+      } else {
+        throw new Error('"occurredAt" is required!')
+      }
+      
+      const value_actor_259 = obj["actor"]
+      if (value_actor_259 !== undefined) {
+        json += ",\"actor\":"
+        json += anonymous23(value_actor_259)
+      } else {
+        throw new Error('"actor" is required!')
+      }
+      
+      const value_cause_260 = obj["cause"]
+      if (value_cause_260 !== undefined) {
+        json += ",\"cause\":"
+        
+        if (typeof value_cause_260 !== 'string') {
+          if (value_cause_260 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_cause_260 instanceof Date) {
+            json += JSON_STR_QUOTE + value_cause_260.toISOString() + JSON_STR_QUOTE
+          } else if (value_cause_260 instanceof RegExp) {
+            json += asString(value_cause_260.source)
+          } else {
+            json += asString(value_cause_260.toString())
+          }
+        } else {
+          json += asString(value_cause_260)
+        }
+        
+      } else {
+        throw new Error('"cause" is required!')
+      }
+      
+      const value_requestId_261 = obj["requestId"]
+      if (value_requestId_261 !== undefined) {
+        json += ",\"requestId\":"
+        
+        if (typeof value_requestId_261 !== 'string') {
+          if (value_requestId_261 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_requestId_261 instanceof Date) {
+            json += JSON_STR_QUOTE + value_requestId_261.toISOString() + JSON_STR_QUOTE
+          } else if (value_requestId_261 instanceof RegExp) {
+            json += asString(value_requestId_261.source)
+          } else {
+            json += asString(value_requestId_261.toString())
+          }
+        } else {
+          json += asString(value_requestId_261)
+        }
+        
+      } else {
+        throw new Error('"requestId" is required!')
+      }
+      
+      const value_changes_262 = obj["changes"]
+      if (value_changes_262 !== undefined) {
+        json += ",\"changes\":"
+        json += anonymous58(value_changes_262)
+      } else {
+        throw new Error('"changes" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous56 (obj) {
+      // "RecordEventList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'RecordEventList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous57(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous57(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "RecordEventList#"
+      function anonymous55 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_251 = obj["data"]
+      if (value_data_251 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous56(value_data_251)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_267 = obj["page"]
+      if (value_page_267 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_212)
+        json += anonymous21(value_page_267)
       } else {
         throw new Error('"page" is required!')
       }
@@ -4588,7 +6039,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "TimelineEntry#"
-      function anonymous56 (input) {
+      function anonymous62 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4597,46 +6048,46 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_event_217 = obj["event"]
-      if (value_event_217 !== undefined) {
+      const value_event_272 = obj["event"]
+      if (value_event_272 !== undefined) {
         json += "{\"event\":"
-        json += anonymous51(value_event_217)
+        json += anonymous57(value_event_272)
       } else {
         throw new Error('"event" is required!')
       }
       
-      const value_title_218 = obj["title"]
-      if (value_title_218 !== undefined) {
+      const value_title_273 = obj["title"]
+      if (value_title_273 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_218 === null) {
+          if (value_title_273 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_218 === "string" ||
-            value_title_218 === null ||
-            value_title_218 instanceof Date ||
-            value_title_218 instanceof RegExp ||
+            typeof value_title_273 === "string" ||
+            value_title_273 === null ||
+            value_title_273 instanceof Date ||
+            value_title_273 instanceof RegExp ||
             (
-              typeof value_title_218 === "object" &&
-              typeof value_title_218.toString === "function" &&
-              value_title_218.toString !== Object.prototype.toString
+              typeof value_title_273 === "object" &&
+              typeof value_title_273.toString === "function" &&
+              value_title_273.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_218 !== 'string') {
-          if (value_title_218 === null) {
+        if (typeof value_title_273 !== 'string') {
+          if (value_title_273 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_218 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_218.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_218 instanceof RegExp) {
-            json += asString(value_title_218.source)
+          } else if (value_title_273 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_273.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_273 instanceof RegExp) {
+            json += asString(value_title_273.source)
           } else {
-            json += asString(value_title_218.toString())
+            json += asString(value_title_273.toString())
           }
         } else {
-          json += asString(value_title_218)
+          json += asString(value_title_273)
         }
         
           }
@@ -4652,7 +6103,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous55 (obj) {
+    function anonymous61 (obj) {
       // "TimelineEntryList#/properties/data"
       let json = ''
   
@@ -4666,18 +6117,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous56(value)
+        json += anonymous62(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous56(value)
+          json += anonymous62(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "TimelineEntryList#"
-      function anonymous54 (input) {
+      function anonymous60 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4686,18 +6137,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_215 = obj["data"]
-      if (value_data_215 !== undefined) {
+      const value_data_270 = obj["data"]
+      if (value_data_270 !== undefined) {
         json += "{\"data\":"
-        json += anonymous55(value_data_215)
+        json += anonymous61(value_data_270)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_219 = obj["page"]
-      if (value_page_219 !== undefined) {
+      const value_page_274 = obj["page"]
+      if (value_page_274 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_219)
+        json += anonymous21(value_page_274)
       } else {
         throw new Error('"page" is required!')
       }
@@ -4707,7 +6158,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous60 (obj) {
+    function anonymous66 (obj) {
       // "PurgeResult#/properties/cleared/items/properties/matchedOn"
       let json = ''
   
@@ -4764,7 +6215,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "PurgeResult#/properties/cleared/items"
-      function anonymous59 (input) {
+      function anonymous65 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4773,54 +6224,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_228 = obj["object"]
-      if (value_object_228 !== undefined) {
+      const value_object_283 = obj["object"]
+      if (value_object_283 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_228 !== 'string') {
-          if (value_object_228 === null) {
+        if (typeof value_object_283 !== 'string') {
+          if (value_object_283 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_228 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_228.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_228 instanceof RegExp) {
-            json += asString(value_object_228.source)
+          } else if (value_object_283 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_283.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_283 instanceof RegExp) {
+            json += asString(value_object_283.source)
           } else {
-            json += asString(value_object_228.toString())
+            json += asString(value_object_283.toString())
           }
         } else {
-          json += asString(value_object_228)
+          json += asString(value_object_283)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_229 = obj["id"]
-      if (value_id_229 !== undefined) {
+      const value_id_284 = obj["id"]
+      if (value_id_284 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_229 !== 'string') {
-          if (value_id_229 === null) {
+        if (typeof value_id_284 !== 'string') {
+          if (value_id_284 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_229 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_229.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_229 instanceof RegExp) {
-            json += asString(value_id_229.source)
+          } else if (value_id_284 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_284.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_284 instanceof RegExp) {
+            json += asString(value_id_284.source)
           } else {
-            json += asString(value_id_229.toString())
+            json += asString(value_id_284.toString())
           }
         } else {
-          json += asString(value_id_229)
+          json += asString(value_id_284)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_matchedOn_230 = obj["matchedOn"]
-      if (value_matchedOn_230 !== undefined) {
+      const value_matchedOn_285 = obj["matchedOn"]
+      if (value_matchedOn_285 !== undefined) {
         json += ",\"matchedOn\":"
-        json += anonymous60(value_matchedOn_230)
+        json += anonymous66(value_matchedOn_285)
       } else {
         throw new Error('"matchedOn" is required!')
       }
@@ -4830,7 +6281,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous58 (obj) {
+    function anonymous64 (obj) {
       // "PurgeResult#/properties/cleared"
       let json = ''
   
@@ -4844,18 +6295,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous59(value)
+        json += anonymous65(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous59(value)
+          json += anonymous65(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PurgeResult#"
-      function anonymous57 (input) {
+      function anonymous63 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4864,70 +6315,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_222 = obj["dryRun"]
-      if (value_dryRun_222 !== undefined) {
+      const value_dryRun_277 = obj["dryRun"]
+      if (value_dryRun_277 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_222)
+        json += asBoolean(value_dryRun_277)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_object_223 = obj["object"]
-      if (value_object_223 !== undefined) {
+      const value_object_278 = obj["object"]
+      if (value_object_278 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_223 !== 'string') {
-          if (value_object_223 === null) {
+        if (typeof value_object_278 !== 'string') {
+          if (value_object_278 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_223 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_223.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_223 instanceof RegExp) {
-            json += asString(value_object_223.source)
+          } else if (value_object_278 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_278.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_278 instanceof RegExp) {
+            json += asString(value_object_278.source)
           } else {
-            json += asString(value_object_223.toString())
+            json += asString(value_object_278.toString())
           }
         } else {
-          json += asString(value_object_223)
+          json += asString(value_object_278)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_224 = obj["id"]
-      if (value_id_224 !== undefined) {
+      const value_id_279 = obj["id"]
+      if (value_id_279 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_224 !== 'string') {
-          if (value_id_224 === null) {
+        if (typeof value_id_279 !== 'string') {
+          if (value_id_279 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_224 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_224.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_224 instanceof RegExp) {
-            json += asString(value_id_224.source)
+          } else if (value_id_279 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_279.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_279 instanceof RegExp) {
+            json += asString(value_id_279.source)
           } else {
-            json += asString(value_id_224.toString())
+            json += asString(value_id_279.toString())
           }
         } else {
-          json += asString(value_id_224)
+          json += asString(value_id_279)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_events_225 = obj["events"]
-      if (value_events_225 !== undefined) {
+      const value_events_280 = obj["events"]
+      if (value_events_280 !== undefined) {
         json += ",\"events\":"
-        json += asInteger(value_events_225)
+        json += asInteger(value_events_280)
       } else {
         throw new Error('"events" is required!')
       }
       
-      const value_cleared_226 = obj["cleared"]
-      if (value_cleared_226 !== undefined) {
+      const value_cleared_281 = obj["cleared"]
+      if (value_cleared_281 !== undefined) {
         json += ",\"cleared\":"
-        json += anonymous58(value_cleared_226)
+        json += anonymous64(value_cleared_281)
       } else {
         throw new Error('"cleared" is required!')
       }
@@ -4938,7 +6389,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Follower#"
-      function anonymous63 (input) {
+      function anonymous69 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -4947,32 +6398,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_userId_235 = obj["userId"]
-      if (value_userId_235 !== undefined) {
+      const value_userId_290 = obj["userId"]
+      if (value_userId_290 !== undefined) {
         json += "{\"userId\":"
         
-        if (typeof value_userId_235 !== 'string') {
-          if (value_userId_235 === null) {
+        if (typeof value_userId_290 !== 'string') {
+          if (value_userId_290 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_userId_235 instanceof Date) {
-            json += JSON_STR_QUOTE + value_userId_235.toISOString() + JSON_STR_QUOTE
-          } else if (value_userId_235 instanceof RegExp) {
-            json += asString(value_userId_235.source)
+          } else if (value_userId_290 instanceof Date) {
+            json += JSON_STR_QUOTE + value_userId_290.toISOString() + JSON_STR_QUOTE
+          } else if (value_userId_290 instanceof RegExp) {
+            json += asString(value_userId_290.source)
           } else {
-            json += asString(value_userId_235.toString())
+            json += asString(value_userId_290.toString())
           }
         } else {
-          json += asString(value_userId_235)
+          json += asString(value_userId_290)
         }
         
       } else {
         throw new Error('"userId" is required!')
       }
       
-      const value_followedAt_236 = obj["followedAt"]
-      if (value_followedAt_236 !== undefined) {
+      const value_followedAt_291 = obj["followedAt"]
+      if (value_followedAt_291 !== undefined) {
         json += ",\"followedAt\":"
-        json += asDateTime(value_followedAt_236)
+        json += asDateTime(value_followedAt_291)
       } else {
         throw new Error('"followedAt" is required!')
       }
@@ -4982,7 +6433,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous62 (obj) {
+    function anonymous68 (obj) {
       // "FollowerList#/properties/data"
       let json = ''
   
@@ -4996,18 +6447,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous63(value)
+        json += anonymous69(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous63(value)
+          json += anonymous69(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "FollowerList#"
-      function anonymous61 (input) {
+      function anonymous67 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5016,10 +6467,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_233 = obj["data"]
-      if (value_data_233 !== undefined) {
+      const value_data_288 = obj["data"]
+      if (value_data_288 !== undefined) {
         json += "{\"data\":"
-        json += anonymous62(value_data_233)
+        json += anonymous68(value_data_288)
       } else {
         throw new Error('"data" is required!')
       }
@@ -5029,7 +6480,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous66 (obj) {
+    function anonymous72 (obj) {
       // "Merge#/properties/loserIds"
       let json = ''
   
@@ -5082,7 +6533,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalActor#"
-      function anonymous67 (input) {
+      function anonymous73 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5091,60 +6542,60 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_type_252 = obj["type"]
-      if (value_type_252 !== undefined) {
+      const value_type_307 = obj["type"]
+      if (value_type_307 !== undefined) {
         json += "{\"type\":"
         
-        if (typeof value_type_252 !== 'string') {
-          if (value_type_252 === null) {
+        if (typeof value_type_307 !== 'string') {
+          if (value_type_307 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_252 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_252.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_252 instanceof RegExp) {
-            json += asString(value_type_252.source)
+          } else if (value_type_307 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_307.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_307 instanceof RegExp) {
+            json += asString(value_type_307.source)
           } else {
-            json += asString(value_type_252.toString())
+            json += asString(value_type_307.toString())
           }
         } else {
-          json += asString(value_type_252)
+          json += asString(value_type_307)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_id_253 = obj["id"]
-      if (value_id_253 !== undefined) {
+      const value_id_308 = obj["id"]
+      if (value_id_308 !== undefined) {
         json += ",\"id\":"
         
-          if (value_id_253 === null) {
+          if (value_id_308 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_id_253 === "string" ||
-            value_id_253 === null ||
-            value_id_253 instanceof Date ||
-            value_id_253 instanceof RegExp ||
+            typeof value_id_308 === "string" ||
+            value_id_308 === null ||
+            value_id_308 instanceof Date ||
+            value_id_308 instanceof RegExp ||
             (
-              typeof value_id_253 === "object" &&
-              typeof value_id_253.toString === "function" &&
-              value_id_253.toString !== Object.prototype.toString
+              typeof value_id_308 === "object" &&
+              typeof value_id_308.toString === "function" &&
+              value_id_308.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_id_253 !== 'string') {
-          if (value_id_253 === null) {
+        if (typeof value_id_308 !== 'string') {
+          if (value_id_308 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_253 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_253.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_253 instanceof RegExp) {
-            json += asString(value_id_253.source)
+          } else if (value_id_308 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_308.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_308 instanceof RegExp) {
+            json += asString(value_id_308.source)
           } else {
-            json += asString(value_id_253.toString())
+            json += asString(value_id_308.toString())
           }
         } else {
-          json += asString(value_id_253)
+          json += asString(value_id_308)
         }
         
           }
@@ -5161,7 +6612,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Merge#"
-      function anonymous65 (input) {
+      function anonymous71 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5170,124 +6621,124 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_242 = obj["id"]
-      if (value_id_242 !== undefined) {
+      const value_id_297 = obj["id"]
+      if (value_id_297 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_242 !== 'string') {
-          if (value_id_242 === null) {
+        if (typeof value_id_297 !== 'string') {
+          if (value_id_297 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_242 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_242.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_242 instanceof RegExp) {
-            json += asString(value_id_242.source)
+          } else if (value_id_297 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_297.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_297 instanceof RegExp) {
+            json += asString(value_id_297.source)
           } else {
-            json += asString(value_id_242.toString())
+            json += asString(value_id_297.toString())
           }
         } else {
-          json += asString(value_id_242)
+          json += asString(value_id_297)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_243 = obj["version"]
-      if (value_version_243 !== undefined) {
+      const value_version_298 = obj["version"]
+      if (value_version_298 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_243)
+        json += asInteger(value_version_298)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_object_244 = obj["object"]
-      if (value_object_244 !== undefined) {
+      const value_object_299 = obj["object"]
+      if (value_object_299 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_244 !== 'string') {
-          if (value_object_244 === null) {
+        if (typeof value_object_299 !== 'string') {
+          if (value_object_299 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_244 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_244.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_244 instanceof RegExp) {
-            json += asString(value_object_244.source)
+          } else if (value_object_299 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_299.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_299 instanceof RegExp) {
+            json += asString(value_object_299.source)
           } else {
-            json += asString(value_object_244.toString())
+            json += asString(value_object_299.toString())
           }
         } else {
-          json += asString(value_object_244)
+          json += asString(value_object_299)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_winnerId_245 = obj["winnerId"]
-      if (value_winnerId_245 !== undefined) {
+      const value_winnerId_300 = obj["winnerId"]
+      if (value_winnerId_300 !== undefined) {
         json += ",\"winnerId\":"
         
-        if (typeof value_winnerId_245 !== 'string') {
-          if (value_winnerId_245 === null) {
+        if (typeof value_winnerId_300 !== 'string') {
+          if (value_winnerId_300 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_winnerId_245 instanceof Date) {
-            json += JSON_STR_QUOTE + value_winnerId_245.toISOString() + JSON_STR_QUOTE
-          } else if (value_winnerId_245 instanceof RegExp) {
-            json += asString(value_winnerId_245.source)
+          } else if (value_winnerId_300 instanceof Date) {
+            json += JSON_STR_QUOTE + value_winnerId_300.toISOString() + JSON_STR_QUOTE
+          } else if (value_winnerId_300 instanceof RegExp) {
+            json += asString(value_winnerId_300.source)
           } else {
-            json += asString(value_winnerId_245.toString())
+            json += asString(value_winnerId_300.toString())
           }
         } else {
-          json += asString(value_winnerId_245)
+          json += asString(value_winnerId_300)
         }
         
       } else {
         throw new Error('"winnerId" is required!')
       }
       
-      const value_loserIds_246 = obj["loserIds"]
-      if (value_loserIds_246 !== undefined) {
+      const value_loserIds_301 = obj["loserIds"]
+      if (value_loserIds_301 !== undefined) {
         json += ",\"loserIds\":"
-        json += anonymous66(value_loserIds_246)
+        json += anonymous72(value_loserIds_301)
       } else {
         throw new Error('"loserIds" is required!')
       }
       
-      const value_mergedAt_247 = obj["mergedAt"]
-      if (value_mergedAt_247 !== undefined) {
+      const value_mergedAt_302 = obj["mergedAt"]
+      if (value_mergedAt_302 !== undefined) {
         json += ",\"mergedAt\":"
-        json += asDateTime(value_mergedAt_247)
+        json += asDateTime(value_mergedAt_302)
       } else {
         throw new Error('"mergedAt" is required!')
       }
       
-      const value_mergedBy_248 = obj["mergedBy"]
-      if (value_mergedBy_248 !== undefined) {
+      const value_mergedBy_303 = obj["mergedBy"]
+      if (value_mergedBy_303 !== undefined) {
         json += ",\"mergedBy\":"
-        json += anonymous23(value_mergedBy_248)
+        json += anonymous23(value_mergedBy_303)
       } else {
         throw new Error('"mergedBy" is required!')
       }
       
-      const value_undoneAt_249 = obj["undoneAt"]
-      if (value_undoneAt_249 !== undefined) {
+      const value_undoneAt_304 = obj["undoneAt"]
+      if (value_undoneAt_304 !== undefined) {
         json += ",\"undoneAt\":"
         
-          if (value_undoneAt_249 === null) {
+          if (value_undoneAt_304 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_undoneAt_249 === "string" ||
-            value_undoneAt_249 === null ||
-            value_undoneAt_249 instanceof Date ||
-            value_undoneAt_249 instanceof RegExp ||
+            typeof value_undoneAt_304 === "string" ||
+            value_undoneAt_304 === null ||
+            value_undoneAt_304 instanceof Date ||
+            value_undoneAt_304 instanceof RegExp ||
             (
-              typeof value_undoneAt_249 === "object" &&
-              typeof value_undoneAt_249.toString === "function" &&
-              value_undoneAt_249.toString !== Object.prototype.toString
+              typeof value_undoneAt_304 === "object" &&
+              typeof value_undoneAt_304.toString === "function" &&
+              value_undoneAt_304.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_undoneAt_249)
+            json += asDateTime(value_undoneAt_304)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -5296,16 +6747,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"undoneAt" is required!')
       }
       
-      const value_undoneBy_250 = obj["undoneBy"]
-      if (value_undoneBy_250 !== undefined) {
+      const value_undoneBy_305 = obj["undoneBy"]
+      if (value_undoneBy_305 !== undefined) {
         json += ",\"undoneBy\":"
         
-          if (value_undoneBy_250 === null) {
+          if (value_undoneBy_305 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_undoneBy_250 === "object" && !Array.isArray(value_undoneBy_250)) || value_undoneBy_250 === null) {
-            json += anonymous67(value_undoneBy_250)
+          else if((typeof value_undoneBy_305 === "object" && !Array.isArray(value_undoneBy_305)) || value_undoneBy_305 === null) {
+            json += anonymous73(value_undoneBy_305)
           }
         
     else throw new TypeError("The value of 'OptionalActor#' does not match schema definition.")
@@ -5319,7 +6770,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous68 (obj) {
+    function anonymous74 (obj) {
       // "AccountMergeResult#/properties/losers"
       let json = ''
   
@@ -5356,7 +6807,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "MergeReferences#/items"
-      function anonymous70 (input) {
+      function anonymous76 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5365,54 +6816,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_258 = obj["object"]
-      if (value_object_258 !== undefined) {
+      const value_object_313 = obj["object"]
+      if (value_object_313 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_258 !== 'string') {
-          if (value_object_258 === null) {
+        if (typeof value_object_313 !== 'string') {
+          if (value_object_313 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_258 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_258.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_258 instanceof RegExp) {
-            json += asString(value_object_258.source)
+          } else if (value_object_313 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_313.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_313 instanceof RegExp) {
+            json += asString(value_object_313.source)
           } else {
-            json += asString(value_object_258.toString())
+            json += asString(value_object_313.toString())
           }
         } else {
-          json += asString(value_object_258)
+          json += asString(value_object_313)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_property_259 = obj["property"]
-      if (value_property_259 !== undefined) {
+      const value_property_314 = obj["property"]
+      if (value_property_314 !== undefined) {
         json += ",\"property\":"
         
-        if (typeof value_property_259 !== 'string') {
-          if (value_property_259 === null) {
+        if (typeof value_property_314 !== 'string') {
+          if (value_property_314 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_property_259 instanceof Date) {
-            json += JSON_STR_QUOTE + value_property_259.toISOString() + JSON_STR_QUOTE
-          } else if (value_property_259 instanceof RegExp) {
-            json += asString(value_property_259.source)
+          } else if (value_property_314 instanceof Date) {
+            json += JSON_STR_QUOTE + value_property_314.toISOString() + JSON_STR_QUOTE
+          } else if (value_property_314 instanceof RegExp) {
+            json += asString(value_property_314.source)
           } else {
-            json += asString(value_property_259.toString())
+            json += asString(value_property_314.toString())
           }
         } else {
-          json += asString(value_property_259)
+          json += asString(value_property_314)
         }
         
       } else {
         throw new Error('"property" is required!')
       }
       
-      const value_count_260 = obj["count"]
-      if (value_count_260 !== undefined) {
+      const value_count_315 = obj["count"]
+      if (value_count_315 !== undefined) {
         json += ",\"count\":"
-        json += asInteger(value_count_260)
+        json += asInteger(value_count_315)
       } else {
         throw new Error('"count" is required!')
       }
@@ -5422,7 +6873,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous69 (obj) {
+    function anonymous75 (obj) {
       // "MergeReferences#"
       let json = ''
   
@@ -5436,18 +6887,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous70(value)
+        json += anonymous76(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous70(value)
+          json += anonymous76(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "AccountMergeResult#"
-      function anonymous64 (input) {
+      function anonymous70 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5456,48 +6907,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_239 = obj["dryRun"]
-      if (value_dryRun_239 !== undefined) {
+      const value_dryRun_294 = obj["dryRun"]
+      if (value_dryRun_294 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_239)
+        json += asBoolean(value_dryRun_294)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_240 = obj["merge"]
-      if (value_merge_240 !== undefined) {
+      const value_merge_295 = obj["merge"]
+      if (value_merge_295 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous65(value_merge_240)
+        json += anonymous71(value_merge_295)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_254 = obj["winner"]
-      if (value_winner_254 !== undefined) {
+      const value_winner_309 = obj["winner"]
+      if (value_winner_309 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_254 === null) {
+      if (value_winner_309 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_winner_254)
+    json += anonymous26(value_winner_309)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_255 = obj["losers"]
-      if (value_losers_255 !== undefined) {
+      const value_losers_310 = obj["losers"]
+      if (value_losers_310 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous68(value_losers_255)
+        json += anonymous74(value_losers_310)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_256 = obj["references"]
-      if (value_references_256 !== undefined) {
+      const value_references_311 = obj["references"]
+      if (value_references_311 !== undefined) {
         json += ",\"references\":"
-        json += anonymous69(value_references_256)
+        json += anonymous75(value_references_311)
       } else {
         throw new Error('"references" is required!')
       }
@@ -5507,7 +6958,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous72 (obj) {
+    function anonymous78 (obj) {
       // "MergeList#/properties/data"
       let json = ''
   
@@ -5521,18 +6972,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous65(value)
+        json += anonymous71(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous65(value)
+          json += anonymous71(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "MergeList#"
-      function anonymous71 (input) {
+      function anonymous77 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5541,18 +6992,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_263 = obj["data"]
-      if (value_data_263 !== undefined) {
+      const value_data_318 = obj["data"]
+      if (value_data_318 !== undefined) {
         json += "{\"data\":"
-        json += anonymous72(value_data_263)
+        json += anonymous78(value_data_318)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_264 = obj["page"]
-      if (value_page_264 !== undefined) {
+      const value_page_319 = obj["page"]
+      if (value_page_319 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_264)
+        json += anonymous21(value_page_319)
       } else {
         throw new Error('"page" is required!')
       }
@@ -5562,7 +7013,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous74 (obj) {
+    function anonymous80 (obj) {
       // "AccountUnmergeResult#/properties/losers"
       let json = ''
   
@@ -5598,7 +7049,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous75 (obj) {
+    function anonymous81 (obj) {
       // "AccountUnmergeResult#/properties/kept"
       let json = ''
   
@@ -5655,7 +7106,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "AccountUnmergeResult#"
-      function anonymous73 (input) {
+      function anonymous79 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5664,56 +7115,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_268 = obj["dryRun"]
-      if (value_dryRun_268 !== undefined) {
+      const value_dryRun_323 = obj["dryRun"]
+      if (value_dryRun_323 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_268)
+        json += asBoolean(value_dryRun_323)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_269 = obj["merge"]
-      if (value_merge_269 !== undefined) {
+      const value_merge_324 = obj["merge"]
+      if (value_merge_324 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous65(value_merge_269)
+        json += anonymous71(value_merge_324)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_270 = obj["winner"]
-      if (value_winner_270 !== undefined) {
+      const value_winner_325 = obj["winner"]
+      if (value_winner_325 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_270 === null) {
+      if (value_winner_325 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_winner_270)
+    json += anonymous26(value_winner_325)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_271 = obj["losers"]
-      if (value_losers_271 !== undefined) {
+      const value_losers_326 = obj["losers"]
+      if (value_losers_326 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous74(value_losers_271)
+        json += anonymous80(value_losers_326)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_272 = obj["kept"]
-      if (value_kept_272 !== undefined) {
+      const value_kept_327 = obj["kept"]
+      if (value_kept_327 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous75(value_kept_272)
+        json += anonymous81(value_kept_327)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_273 = obj["references"]
-      if (value_references_273 !== undefined) {
+      const value_references_328 = obj["references"]
+      if (value_references_328 !== undefined) {
         json += ",\"references\":"
-        json += anonymous69(value_references_273)
+        json += anonymous75(value_references_328)
       } else {
         throw new Error('"references" is required!')
       }
@@ -5723,7 +7174,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous79 (obj) {
+    function anonymous85 (obj) {
       // "Contact#/properties/additionalEmails"
       let json = ''
   
@@ -5776,7 +7227,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OptionalAddress#"
-      function anonymous80 (input) {
+      function anonymous86 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -5784,40 +7235,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_301 = false
+        let addComma_356 = false
 
-          const value_street1_302 = obj["street1"]
-          if (value_street1_302 !== undefined) {
-            json += addComma_301 ? ",\"street1\":" : ((addComma_301 = true), "{\"street1\":")
+          const value_street1_357 = obj["street1"]
+          if (value_street1_357 !== undefined) {
+            json += addComma_356 ? ",\"street1\":" : ((addComma_356 = true), "{\"street1\":")
             
-          if (value_street1_302 === null) {
+          if (value_street1_357 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_302 === "string" ||
-            value_street1_302 === null ||
-            value_street1_302 instanceof Date ||
-            value_street1_302 instanceof RegExp ||
+            typeof value_street1_357 === "string" ||
+            value_street1_357 === null ||
+            value_street1_357 instanceof Date ||
+            value_street1_357 instanceof RegExp ||
             (
-              typeof value_street1_302 === "object" &&
-              typeof value_street1_302.toString === "function" &&
-              value_street1_302.toString !== Object.prototype.toString
+              typeof value_street1_357 === "object" &&
+              typeof value_street1_357.toString === "function" &&
+              value_street1_357.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_302 !== 'string') {
-          if (value_street1_302 === null) {
+        if (typeof value_street1_357 !== 'string') {
+          if (value_street1_357 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_302 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_302.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_302 instanceof RegExp) {
-            json += asString(value_street1_302.source)
+          } else if (value_street1_357 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_357.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_357 instanceof RegExp) {
+            json += asString(value_street1_357.source)
           } else {
-            json += asString(value_street1_302.toString())
+            json += asString(value_street1_357.toString())
           }
         } else {
-          json += asString(value_street1_302)
+          json += asString(value_street1_357)
         }
         
           }
@@ -5826,38 +7277,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_303 = obj["street2"]
-          if (value_street2_303 !== undefined) {
-            json += addComma_301 ? ",\"street2\":" : ((addComma_301 = true), "{\"street2\":")
+          const value_street2_358 = obj["street2"]
+          if (value_street2_358 !== undefined) {
+            json += addComma_356 ? ",\"street2\":" : ((addComma_356 = true), "{\"street2\":")
             
-          if (value_street2_303 === null) {
+          if (value_street2_358 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_303 === "string" ||
-            value_street2_303 === null ||
-            value_street2_303 instanceof Date ||
-            value_street2_303 instanceof RegExp ||
+            typeof value_street2_358 === "string" ||
+            value_street2_358 === null ||
+            value_street2_358 instanceof Date ||
+            value_street2_358 instanceof RegExp ||
             (
-              typeof value_street2_303 === "object" &&
-              typeof value_street2_303.toString === "function" &&
-              value_street2_303.toString !== Object.prototype.toString
+              typeof value_street2_358 === "object" &&
+              typeof value_street2_358.toString === "function" &&
+              value_street2_358.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_303 !== 'string') {
-          if (value_street2_303 === null) {
+        if (typeof value_street2_358 !== 'string') {
+          if (value_street2_358 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_303 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_303.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_303 instanceof RegExp) {
-            json += asString(value_street2_303.source)
+          } else if (value_street2_358 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_358.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_358 instanceof RegExp) {
+            json += asString(value_street2_358.source)
           } else {
-            json += asString(value_street2_303.toString())
+            json += asString(value_street2_358.toString())
           }
         } else {
-          json += asString(value_street2_303)
+          json += asString(value_street2_358)
         }
         
           }
@@ -5866,38 +7317,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_304 = obj["city"]
-          if (value_city_304 !== undefined) {
-            json += addComma_301 ? ",\"city\":" : ((addComma_301 = true), "{\"city\":")
+          const value_city_359 = obj["city"]
+          if (value_city_359 !== undefined) {
+            json += addComma_356 ? ",\"city\":" : ((addComma_356 = true), "{\"city\":")
             
-          if (value_city_304 === null) {
+          if (value_city_359 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_304 === "string" ||
-            value_city_304 === null ||
-            value_city_304 instanceof Date ||
-            value_city_304 instanceof RegExp ||
+            typeof value_city_359 === "string" ||
+            value_city_359 === null ||
+            value_city_359 instanceof Date ||
+            value_city_359 instanceof RegExp ||
             (
-              typeof value_city_304 === "object" &&
-              typeof value_city_304.toString === "function" &&
-              value_city_304.toString !== Object.prototype.toString
+              typeof value_city_359 === "object" &&
+              typeof value_city_359.toString === "function" &&
+              value_city_359.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_304 !== 'string') {
-          if (value_city_304 === null) {
+        if (typeof value_city_359 !== 'string') {
+          if (value_city_359 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_304 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_304.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_304 instanceof RegExp) {
-            json += asString(value_city_304.source)
+          } else if (value_city_359 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_359.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_359 instanceof RegExp) {
+            json += asString(value_city_359.source)
           } else {
-            json += asString(value_city_304.toString())
+            json += asString(value_city_359.toString())
           }
         } else {
-          json += asString(value_city_304)
+          json += asString(value_city_359)
         }
         
           }
@@ -5906,38 +7357,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_305 = obj["region"]
-          if (value_region_305 !== undefined) {
-            json += addComma_301 ? ",\"region\":" : ((addComma_301 = true), "{\"region\":")
+          const value_region_360 = obj["region"]
+          if (value_region_360 !== undefined) {
+            json += addComma_356 ? ",\"region\":" : ((addComma_356 = true), "{\"region\":")
             
-          if (value_region_305 === null) {
+          if (value_region_360 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_305 === "string" ||
-            value_region_305 === null ||
-            value_region_305 instanceof Date ||
-            value_region_305 instanceof RegExp ||
+            typeof value_region_360 === "string" ||
+            value_region_360 === null ||
+            value_region_360 instanceof Date ||
+            value_region_360 instanceof RegExp ||
             (
-              typeof value_region_305 === "object" &&
-              typeof value_region_305.toString === "function" &&
-              value_region_305.toString !== Object.prototype.toString
+              typeof value_region_360 === "object" &&
+              typeof value_region_360.toString === "function" &&
+              value_region_360.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_305 !== 'string') {
-          if (value_region_305 === null) {
+        if (typeof value_region_360 !== 'string') {
+          if (value_region_360 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_305 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_305.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_305 instanceof RegExp) {
-            json += asString(value_region_305.source)
+          } else if (value_region_360 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_360.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_360 instanceof RegExp) {
+            json += asString(value_region_360.source)
           } else {
-            json += asString(value_region_305.toString())
+            json += asString(value_region_360.toString())
           }
         } else {
-          json += asString(value_region_305)
+          json += asString(value_region_360)
         }
         
           }
@@ -5946,38 +7397,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_306 = obj["postalCode"]
-          if (value_postalCode_306 !== undefined) {
-            json += addComma_301 ? ",\"postalCode\":" : ((addComma_301 = true), "{\"postalCode\":")
+          const value_postalCode_361 = obj["postalCode"]
+          if (value_postalCode_361 !== undefined) {
+            json += addComma_356 ? ",\"postalCode\":" : ((addComma_356 = true), "{\"postalCode\":")
             
-          if (value_postalCode_306 === null) {
+          if (value_postalCode_361 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_306 === "string" ||
-            value_postalCode_306 === null ||
-            value_postalCode_306 instanceof Date ||
-            value_postalCode_306 instanceof RegExp ||
+            typeof value_postalCode_361 === "string" ||
+            value_postalCode_361 === null ||
+            value_postalCode_361 instanceof Date ||
+            value_postalCode_361 instanceof RegExp ||
             (
-              typeof value_postalCode_306 === "object" &&
-              typeof value_postalCode_306.toString === "function" &&
-              value_postalCode_306.toString !== Object.prototype.toString
+              typeof value_postalCode_361 === "object" &&
+              typeof value_postalCode_361.toString === "function" &&
+              value_postalCode_361.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_306 !== 'string') {
-          if (value_postalCode_306 === null) {
+        if (typeof value_postalCode_361 !== 'string') {
+          if (value_postalCode_361 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_306 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_306.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_306 instanceof RegExp) {
-            json += asString(value_postalCode_306.source)
+          } else if (value_postalCode_361 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_361.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_361 instanceof RegExp) {
+            json += asString(value_postalCode_361.source)
           } else {
-            json += asString(value_postalCode_306.toString())
+            json += asString(value_postalCode_361.toString())
           }
         } else {
-          json += asString(value_postalCode_306)
+          json += asString(value_postalCode_361)
         }
         
           }
@@ -5986,38 +7437,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_307 = obj["countryCode"]
-          if (value_countryCode_307 !== undefined) {
-            json += addComma_301 ? ",\"countryCode\":" : ((addComma_301 = true), "{\"countryCode\":")
+          const value_countryCode_362 = obj["countryCode"]
+          if (value_countryCode_362 !== undefined) {
+            json += addComma_356 ? ",\"countryCode\":" : ((addComma_356 = true), "{\"countryCode\":")
             
-          if (value_countryCode_307 === null) {
+          if (value_countryCode_362 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_307 === "string" ||
-            value_countryCode_307 === null ||
-            value_countryCode_307 instanceof Date ||
-            value_countryCode_307 instanceof RegExp ||
+            typeof value_countryCode_362 === "string" ||
+            value_countryCode_362 === null ||
+            value_countryCode_362 instanceof Date ||
+            value_countryCode_362 instanceof RegExp ||
             (
-              typeof value_countryCode_307 === "object" &&
-              typeof value_countryCode_307.toString === "function" &&
-              value_countryCode_307.toString !== Object.prototype.toString
+              typeof value_countryCode_362 === "object" &&
+              typeof value_countryCode_362.toString === "function" &&
+              value_countryCode_362.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_307 !== 'string') {
-          if (value_countryCode_307 === null) {
+        if (typeof value_countryCode_362 !== 'string') {
+          if (value_countryCode_362 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_307 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_307.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_307 instanceof RegExp) {
-            json += asString(value_countryCode_307.source)
+          } else if (value_countryCode_362 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_362.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_362 instanceof RegExp) {
+            json += asString(value_countryCode_362.source)
           } else {
-            json += asString(value_countryCode_307.toString())
+            json += asString(value_countryCode_362.toString())
           }
         } else {
-          json += asString(value_countryCode_307)
+          json += asString(value_countryCode_362)
         }
         
           }
@@ -6025,7 +7476,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_301) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_356) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -6033,7 +7484,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactExpanded#"
-      function anonymous81 (input) {
+      function anonymous87 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6041,44 +7492,44 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_320 = false
+        let addComma_375 = false
 
-          const value_owner_321 = obj["owner"]
-          if (value_owner_321 !== undefined) {
-            json += addComma_320 ? ",\"owner\":" : ((addComma_320 = true), "{\"owner\":")
+          const value_owner_376 = obj["owner"]
+          if (value_owner_376 !== undefined) {
+            json += addComma_375 ? ",\"owner\":" : ((addComma_375 = true), "{\"owner\":")
             
-      if (value_owner_321 === null) {
+      if (value_owner_376 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_321)
+    json += anonymous20(value_owner_376)
       }
     
           }
 
-          const value_account_322 = obj["account"]
-          if (value_account_322 !== undefined) {
-            json += addComma_320 ? ",\"account\":" : ((addComma_320 = true), "{\"account\":")
+          const value_account_377 = obj["account"]
+          if (value_account_377 !== undefined) {
+            json += addComma_375 ? ",\"account\":" : ((addComma_375 = true), "{\"account\":")
             
-      if (value_account_322 === null) {
+      if (value_account_377 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_322)
+    json += anonymous26(value_account_377)
       }
     
           }
 
-          const value_reportsTo_323 = obj["reportsTo"]
-          if (value_reportsTo_323 !== undefined) {
-            json += addComma_320 ? ",\"reportsTo\":" : ((addComma_320 = true), "{\"reportsTo\":")
+          const value_reportsTo_378 = obj["reportsTo"]
+          if (value_reportsTo_378 !== undefined) {
+            json += addComma_375 ? ",\"reportsTo\":" : ((addComma_375 = true), "{\"reportsTo\":")
             
-      if (value_reportsTo_323 === null) {
+      if (value_reportsTo_378 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value_reportsTo_323)
+    json += anonymous84(value_reportsTo_378)
       }
     
           }
-if (!addComma_320) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_375) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -6086,7 +7537,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Contact#"
-      function anonymous78 (input) {
+      function anonymous84 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -6095,88 +7546,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_278 = obj["id"]
-      if (value_id_278 !== undefined) {
+      const value_id_333 = obj["id"]
+      if (value_id_333 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_278 !== 'string') {
-          if (value_id_278 === null) {
+        if (typeof value_id_333 !== 'string') {
+          if (value_id_333 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_278 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_278.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_278 instanceof RegExp) {
-            json += asString(value_id_278.source)
+          } else if (value_id_333 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_333.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_333 instanceof RegExp) {
+            json += asString(value_id_333.source)
           } else {
-            json += asString(value_id_278.toString())
+            json += asString(value_id_333.toString())
           }
         } else {
-          json += asString(value_id_278)
+          json += asString(value_id_333)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_279 = obj["version"]
-      if (value_version_279 !== undefined) {
+      const value_version_334 = obj["version"]
+      if (value_version_334 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_279)
+        json += asInteger(value_version_334)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_280 = obj["createdAt"]
-      if (value_createdAt_280 !== undefined) {
+      const value_createdAt_335 = obj["createdAt"]
+      if (value_createdAt_335 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_280)
+        json += asDateTime(value_createdAt_335)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_281 = obj["createdBy"]
-      if (value_createdBy_281 !== undefined) {
+      const value_createdBy_336 = obj["createdBy"]
+      if (value_createdBy_336 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_281)
+        json += anonymous23(value_createdBy_336)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_282 = obj["updatedAt"]
-      if (value_updatedAt_282 !== undefined) {
+      const value_updatedAt_337 = obj["updatedAt"]
+      if (value_updatedAt_337 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_282)
+        json += asDateTime(value_updatedAt_337)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_283 = obj["updatedBy"]
-      if (value_updatedBy_283 !== undefined) {
+      const value_updatedBy_338 = obj["updatedBy"]
+      if (value_updatedBy_338 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_283)
+        json += anonymous23(value_updatedBy_338)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_284 = obj["deletedAt"]
-      if (value_deletedAt_284 !== undefined) {
+      const value_deletedAt_339 = obj["deletedAt"]
+      if (value_deletedAt_339 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_284 === null) {
+          if (value_deletedAt_339 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_284 === "string" ||
-            value_deletedAt_284 === null ||
-            value_deletedAt_284 instanceof Date ||
-            value_deletedAt_284 instanceof RegExp ||
+            typeof value_deletedAt_339 === "string" ||
+            value_deletedAt_339 === null ||
+            value_deletedAt_339 instanceof Date ||
+            value_deletedAt_339 instanceof RegExp ||
             (
-              typeof value_deletedAt_284 === "object" &&
-              typeof value_deletedAt_284.toString === "function" &&
-              value_deletedAt_284.toString !== Object.prototype.toString
+              typeof value_deletedAt_339 === "object" &&
+              typeof value_deletedAt_339.toString === "function" &&
+              value_deletedAt_339.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_284)
+            json += asDateTime(value_deletedAt_339)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -6185,60 +7636,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_285 = obj["ownerId"]
-      if (value_ownerId_285 !== undefined) {
+      const value_ownerId_340 = obj["ownerId"]
+      if (value_ownerId_340 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_285 !== 'string') {
-          if (value_ownerId_285 === null) {
+        if (typeof value_ownerId_340 !== 'string') {
+          if (value_ownerId_340 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_285 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_285.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_285 instanceof RegExp) {
-            json += asString(value_ownerId_285.source)
+          } else if (value_ownerId_340 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_340.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_340 instanceof RegExp) {
+            json += asString(value_ownerId_340.source)
           } else {
-            json += asString(value_ownerId_285.toString())
+            json += asString(value_ownerId_340.toString())
           }
         } else {
-          json += asString(value_ownerId_285)
+          json += asString(value_ownerId_340)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_286 = obj["teamId"]
-      if (value_teamId_286 !== undefined) {
+      const value_teamId_341 = obj["teamId"]
+      if (value_teamId_341 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_286 === null) {
+          if (value_teamId_341 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_286 === "string" ||
-            value_teamId_286 === null ||
-            value_teamId_286 instanceof Date ||
-            value_teamId_286 instanceof RegExp ||
+            typeof value_teamId_341 === "string" ||
+            value_teamId_341 === null ||
+            value_teamId_341 instanceof Date ||
+            value_teamId_341 instanceof RegExp ||
             (
-              typeof value_teamId_286 === "object" &&
-              typeof value_teamId_286.toString === "function" &&
-              value_teamId_286.toString !== Object.prototype.toString
+              typeof value_teamId_341 === "object" &&
+              typeof value_teamId_341.toString === "function" &&
+              value_teamId_341.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_286 !== 'string') {
-          if (value_teamId_286 === null) {
+        if (typeof value_teamId_341 !== 'string') {
+          if (value_teamId_341 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_286 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_286.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_286 instanceof RegExp) {
-            json += asString(value_teamId_286.source)
+          } else if (value_teamId_341 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_341.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_341 instanceof RegExp) {
+            json += asString(value_teamId_341.source)
           } else {
-            json += asString(value_teamId_286.toString())
+            json += asString(value_teamId_341.toString())
           }
         } else {
-          json += asString(value_teamId_286)
+          json += asString(value_teamId_341)
         }
         
           }
@@ -6249,54 +7700,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_287 = obj["tags"]
-      if (value_tags_287 !== undefined) {
+      const value_tags_342 = obj["tags"]
+      if (value_tags_342 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_287)
+        json += anonymous27(value_tags_342)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_288 = obj["customFields"]
-      if (value_customFields_288 !== undefined) {
+      const value_customFields_343 = obj["customFields"]
+      if (value_customFields_343 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_288)
+        json += JSON.stringify(value_customFields_343)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_289 = obj["firstName"]
-      if (value_firstName_289 !== undefined) {
+      const value_firstName_344 = obj["firstName"]
+      if (value_firstName_344 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_289 === null) {
+          if (value_firstName_344 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_289 === "string" ||
-            value_firstName_289 === null ||
-            value_firstName_289 instanceof Date ||
-            value_firstName_289 instanceof RegExp ||
+            typeof value_firstName_344 === "string" ||
+            value_firstName_344 === null ||
+            value_firstName_344 instanceof Date ||
+            value_firstName_344 instanceof RegExp ||
             (
-              typeof value_firstName_289 === "object" &&
-              typeof value_firstName_289.toString === "function" &&
-              value_firstName_289.toString !== Object.prototype.toString
+              typeof value_firstName_344 === "object" &&
+              typeof value_firstName_344.toString === "function" &&
+              value_firstName_344.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_289 !== 'string') {
-          if (value_firstName_289 === null) {
+        if (typeof value_firstName_344 !== 'string') {
+          if (value_firstName_344 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_289 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_289.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_289 instanceof RegExp) {
-            json += asString(value_firstName_289.source)
+          } else if (value_firstName_344 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_344.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_344 instanceof RegExp) {
+            json += asString(value_firstName_344.source)
           } else {
-            json += asString(value_firstName_289.toString())
+            json += asString(value_firstName_344.toString())
           }
         } else {
-          json += asString(value_firstName_289)
+          json += asString(value_firstName_344)
         }
         
           }
@@ -6307,60 +7758,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_290 = obj["lastName"]
-      if (value_lastName_290 !== undefined) {
+      const value_lastName_345 = obj["lastName"]
+      if (value_lastName_345 !== undefined) {
         json += ",\"lastName\":"
         
-        if (typeof value_lastName_290 !== 'string') {
-          if (value_lastName_290 === null) {
+        if (typeof value_lastName_345 !== 'string') {
+          if (value_lastName_345 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_290 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_290.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_290 instanceof RegExp) {
-            json += asString(value_lastName_290.source)
+          } else if (value_lastName_345 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_345.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_345 instanceof RegExp) {
+            json += asString(value_lastName_345.source)
           } else {
-            json += asString(value_lastName_290.toString())
+            json += asString(value_lastName_345.toString())
           }
         } else {
-          json += asString(value_lastName_290)
+          json += asString(value_lastName_345)
         }
         
       } else {
         throw new Error('"lastName" is required!')
       }
       
-      const value_salutation_291 = obj["salutation"]
-      if (value_salutation_291 !== undefined) {
+      const value_salutation_346 = obj["salutation"]
+      if (value_salutation_346 !== undefined) {
         json += ",\"salutation\":"
         
-          if (value_salutation_291 === null) {
+          if (value_salutation_346 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_salutation_291 === "string" ||
-            value_salutation_291 === null ||
-            value_salutation_291 instanceof Date ||
-            value_salutation_291 instanceof RegExp ||
+            typeof value_salutation_346 === "string" ||
+            value_salutation_346 === null ||
+            value_salutation_346 instanceof Date ||
+            value_salutation_346 instanceof RegExp ||
             (
-              typeof value_salutation_291 === "object" &&
-              typeof value_salutation_291.toString === "function" &&
-              value_salutation_291.toString !== Object.prototype.toString
+              typeof value_salutation_346 === "object" &&
+              typeof value_salutation_346.toString === "function" &&
+              value_salutation_346.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_salutation_291 !== 'string') {
-          if (value_salutation_291 === null) {
+        if (typeof value_salutation_346 !== 'string') {
+          if (value_salutation_346 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_salutation_291 instanceof Date) {
-            json += JSON_STR_QUOTE + value_salutation_291.toISOString() + JSON_STR_QUOTE
-          } else if (value_salutation_291 instanceof RegExp) {
-            json += asString(value_salutation_291.source)
+          } else if (value_salutation_346 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_346.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_346 instanceof RegExp) {
+            json += asString(value_salutation_346.source)
           } else {
-            json += asString(value_salutation_291.toString())
+            json += asString(value_salutation_346.toString())
           }
         } else {
-          json += asString(value_salutation_291)
+          json += asString(value_salutation_346)
         }
         
           }
@@ -6371,38 +7822,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"salutation" is required!')
       }
       
-      const value_title_292 = obj["title"]
-      if (value_title_292 !== undefined) {
+      const value_title_347 = obj["title"]
+      if (value_title_347 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_292 === null) {
+          if (value_title_347 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_292 === "string" ||
-            value_title_292 === null ||
-            value_title_292 instanceof Date ||
-            value_title_292 instanceof RegExp ||
+            typeof value_title_347 === "string" ||
+            value_title_347 === null ||
+            value_title_347 instanceof Date ||
+            value_title_347 instanceof RegExp ||
             (
-              typeof value_title_292 === "object" &&
-              typeof value_title_292.toString === "function" &&
-              value_title_292.toString !== Object.prototype.toString
+              typeof value_title_347 === "object" &&
+              typeof value_title_347.toString === "function" &&
+              value_title_347.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_292 !== 'string') {
-          if (value_title_292 === null) {
+        if (typeof value_title_347 !== 'string') {
+          if (value_title_347 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_292 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_292.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_292 instanceof RegExp) {
-            json += asString(value_title_292.source)
+          } else if (value_title_347 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_347.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_347 instanceof RegExp) {
+            json += asString(value_title_347.source)
           } else {
-            json += asString(value_title_292.toString())
+            json += asString(value_title_347.toString())
           }
         } else {
-          json += asString(value_title_292)
+          json += asString(value_title_347)
         }
         
           }
@@ -6413,38 +7864,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_department_293 = obj["department"]
-      if (value_department_293 !== undefined) {
+      const value_department_348 = obj["department"]
+      if (value_department_348 !== undefined) {
         json += ",\"department\":"
         
-          if (value_department_293 === null) {
+          if (value_department_348 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_department_293 === "string" ||
-            value_department_293 === null ||
-            value_department_293 instanceof Date ||
-            value_department_293 instanceof RegExp ||
+            typeof value_department_348 === "string" ||
+            value_department_348 === null ||
+            value_department_348 instanceof Date ||
+            value_department_348 instanceof RegExp ||
             (
-              typeof value_department_293 === "object" &&
-              typeof value_department_293.toString === "function" &&
-              value_department_293.toString !== Object.prototype.toString
+              typeof value_department_348 === "object" &&
+              typeof value_department_348.toString === "function" &&
+              value_department_348.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_department_293 !== 'string') {
-          if (value_department_293 === null) {
+        if (typeof value_department_348 !== 'string') {
+          if (value_department_348 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_department_293 instanceof Date) {
-            json += JSON_STR_QUOTE + value_department_293.toISOString() + JSON_STR_QUOTE
-          } else if (value_department_293 instanceof RegExp) {
-            json += asString(value_department_293.source)
+          } else if (value_department_348 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_348.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_348 instanceof RegExp) {
+            json += asString(value_department_348.source)
           } else {
-            json += asString(value_department_293.toString())
+            json += asString(value_department_348.toString())
           }
         } else {
-          json += asString(value_department_293)
+          json += asString(value_department_348)
         }
         
           }
@@ -6455,38 +7906,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"department" is required!')
       }
       
-      const value_email_294 = obj["email"]
-      if (value_email_294 !== undefined) {
+      const value_email_349 = obj["email"]
+      if (value_email_349 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_294 === null) {
+          if (value_email_349 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_294 === "string" ||
-            value_email_294 === null ||
-            value_email_294 instanceof Date ||
-            value_email_294 instanceof RegExp ||
+            typeof value_email_349 === "string" ||
+            value_email_349 === null ||
+            value_email_349 instanceof Date ||
+            value_email_349 instanceof RegExp ||
             (
-              typeof value_email_294 === "object" &&
-              typeof value_email_294.toString === "function" &&
-              value_email_294.toString !== Object.prototype.toString
+              typeof value_email_349 === "object" &&
+              typeof value_email_349.toString === "function" &&
+              value_email_349.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_294 !== 'string') {
-          if (value_email_294 === null) {
+        if (typeof value_email_349 !== 'string') {
+          if (value_email_349 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_294 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_294.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_294 instanceof RegExp) {
-            json += asString(value_email_294.source)
+          } else if (value_email_349 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_349.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_349 instanceof RegExp) {
+            json += asString(value_email_349.source)
           } else {
-            json += asString(value_email_294.toString())
+            json += asString(value_email_349.toString())
           }
         } else {
-          json += asString(value_email_294)
+          json += asString(value_email_349)
         }
         
           }
@@ -6497,46 +7948,46 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_additionalEmails_295 = obj["additionalEmails"]
-      if (value_additionalEmails_295 !== undefined) {
+      const value_additionalEmails_350 = obj["additionalEmails"]
+      if (value_additionalEmails_350 !== undefined) {
         json += ",\"additionalEmails\":"
-        json += anonymous79(value_additionalEmails_295)
+        json += anonymous85(value_additionalEmails_350)
       } else {
         throw new Error('"additionalEmails" is required!')
       }
       
-      const value_phone_296 = obj["phone"]
-      if (value_phone_296 !== undefined) {
+      const value_phone_351 = obj["phone"]
+      if (value_phone_351 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_296 === null) {
+          if (value_phone_351 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_296 === "string" ||
-            value_phone_296 === null ||
-            value_phone_296 instanceof Date ||
-            value_phone_296 instanceof RegExp ||
+            typeof value_phone_351 === "string" ||
+            value_phone_351 === null ||
+            value_phone_351 instanceof Date ||
+            value_phone_351 instanceof RegExp ||
             (
-              typeof value_phone_296 === "object" &&
-              typeof value_phone_296.toString === "function" &&
-              value_phone_296.toString !== Object.prototype.toString
+              typeof value_phone_351 === "object" &&
+              typeof value_phone_351.toString === "function" &&
+              value_phone_351.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_296 !== 'string') {
-          if (value_phone_296 === null) {
+        if (typeof value_phone_351 !== 'string') {
+          if (value_phone_351 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_296 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_296.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_296 instanceof RegExp) {
-            json += asString(value_phone_296.source)
+          } else if (value_phone_351 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_351.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_351 instanceof RegExp) {
+            json += asString(value_phone_351.source)
           } else {
-            json += asString(value_phone_296.toString())
+            json += asString(value_phone_351.toString())
           }
         } else {
-          json += asString(value_phone_296)
+          json += asString(value_phone_351)
         }
         
           }
@@ -6547,38 +7998,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_297 = obj["mobilePhone"]
-      if (value_mobilePhone_297 !== undefined) {
+      const value_mobilePhone_352 = obj["mobilePhone"]
+      if (value_mobilePhone_352 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_297 === null) {
+          if (value_mobilePhone_352 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_297 === "string" ||
-            value_mobilePhone_297 === null ||
-            value_mobilePhone_297 instanceof Date ||
-            value_mobilePhone_297 instanceof RegExp ||
+            typeof value_mobilePhone_352 === "string" ||
+            value_mobilePhone_352 === null ||
+            value_mobilePhone_352 instanceof Date ||
+            value_mobilePhone_352 instanceof RegExp ||
             (
-              typeof value_mobilePhone_297 === "object" &&
-              typeof value_mobilePhone_297.toString === "function" &&
-              value_mobilePhone_297.toString !== Object.prototype.toString
+              typeof value_mobilePhone_352 === "object" &&
+              typeof value_mobilePhone_352.toString === "function" &&
+              value_mobilePhone_352.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_297 !== 'string') {
-          if (value_mobilePhone_297 === null) {
+        if (typeof value_mobilePhone_352 !== 'string') {
+          if (value_mobilePhone_352 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_297 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_297.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_297 instanceof RegExp) {
-            json += asString(value_mobilePhone_297.source)
+          } else if (value_mobilePhone_352 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_352.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_352 instanceof RegExp) {
+            json += asString(value_mobilePhone_352.source)
           } else {
-            json += asString(value_mobilePhone_297.toString())
+            json += asString(value_mobilePhone_352.toString())
           }
         } else {
-          json += asString(value_mobilePhone_297)
+          json += asString(value_mobilePhone_352)
         }
         
           }
@@ -6589,38 +8040,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_accountId_298 = obj["accountId"]
-      if (value_accountId_298 !== undefined) {
+      const value_accountId_353 = obj["accountId"]
+      if (value_accountId_353 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_298 === null) {
+          if (value_accountId_353 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_298 === "string" ||
-            value_accountId_298 === null ||
-            value_accountId_298 instanceof Date ||
-            value_accountId_298 instanceof RegExp ||
+            typeof value_accountId_353 === "string" ||
+            value_accountId_353 === null ||
+            value_accountId_353 instanceof Date ||
+            value_accountId_353 instanceof RegExp ||
             (
-              typeof value_accountId_298 === "object" &&
-              typeof value_accountId_298.toString === "function" &&
-              value_accountId_298.toString !== Object.prototype.toString
+              typeof value_accountId_353 === "object" &&
+              typeof value_accountId_353.toString === "function" &&
+              value_accountId_353.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_298 !== 'string') {
-          if (value_accountId_298 === null) {
+        if (typeof value_accountId_353 !== 'string') {
+          if (value_accountId_353 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_298 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_298.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_298 instanceof RegExp) {
-            json += asString(value_accountId_298.source)
+          } else if (value_accountId_353 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_353.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_353 instanceof RegExp) {
+            json += asString(value_accountId_353.source)
           } else {
-            json += asString(value_accountId_298.toString())
+            json += asString(value_accountId_353.toString())
           }
         } else {
-          json += asString(value_accountId_298)
+          json += asString(value_accountId_353)
         }
         
           }
@@ -6631,38 +8082,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_reportsToId_299 = obj["reportsToId"]
-      if (value_reportsToId_299 !== undefined) {
+      const value_reportsToId_354 = obj["reportsToId"]
+      if (value_reportsToId_354 !== undefined) {
         json += ",\"reportsToId\":"
         
-          if (value_reportsToId_299 === null) {
+          if (value_reportsToId_354 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_reportsToId_299 === "string" ||
-            value_reportsToId_299 === null ||
-            value_reportsToId_299 instanceof Date ||
-            value_reportsToId_299 instanceof RegExp ||
+            typeof value_reportsToId_354 === "string" ||
+            value_reportsToId_354 === null ||
+            value_reportsToId_354 instanceof Date ||
+            value_reportsToId_354 instanceof RegExp ||
             (
-              typeof value_reportsToId_299 === "object" &&
-              typeof value_reportsToId_299.toString === "function" &&
-              value_reportsToId_299.toString !== Object.prototype.toString
+              typeof value_reportsToId_354 === "object" &&
+              typeof value_reportsToId_354.toString === "function" &&
+              value_reportsToId_354.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_reportsToId_299 !== 'string') {
-          if (value_reportsToId_299 === null) {
+        if (typeof value_reportsToId_354 !== 'string') {
+          if (value_reportsToId_354 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_reportsToId_299 instanceof Date) {
-            json += JSON_STR_QUOTE + value_reportsToId_299.toISOString() + JSON_STR_QUOTE
-          } else if (value_reportsToId_299 instanceof RegExp) {
-            json += asString(value_reportsToId_299.source)
+          } else if (value_reportsToId_354 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_354.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_354 instanceof RegExp) {
+            json += asString(value_reportsToId_354.source)
           } else {
-            json += asString(value_reportsToId_299.toString())
+            json += asString(value_reportsToId_354.toString())
           }
         } else {
-          json += asString(value_reportsToId_299)
+          json += asString(value_reportsToId_354)
         }
         
           }
@@ -6673,16 +8124,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"reportsToId" is required!')
       }
       
-      const value_mailingAddress_300 = obj["mailingAddress"]
-      if (value_mailingAddress_300 !== undefined) {
+      const value_mailingAddress_355 = obj["mailingAddress"]
+      if (value_mailingAddress_355 !== undefined) {
         json += ",\"mailingAddress\":"
         
-          if (value_mailingAddress_300 === null) {
+          if (value_mailingAddress_355 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_mailingAddress_300 === "object" && !Array.isArray(value_mailingAddress_300)) || value_mailingAddress_300 === null) {
-            json += anonymous80(value_mailingAddress_300)
+          else if((typeof value_mailingAddress_355 === "object" && !Array.isArray(value_mailingAddress_355)) || value_mailingAddress_355 === null) {
+            json += anonymous86(value_mailingAddress_355)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -6691,26 +8142,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mailingAddress" is required!')
       }
       
-      const value_birthdate_308 = obj["birthdate"]
-      if (value_birthdate_308 !== undefined) {
+      const value_birthdate_363 = obj["birthdate"]
+      if (value_birthdate_363 !== undefined) {
         json += ",\"birthdate\":"
         
-          if (value_birthdate_308 === null) {
+          if (value_birthdate_363 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_birthdate_308 === "string" ||
-            value_birthdate_308 === null ||
-            value_birthdate_308 instanceof Date ||
-            value_birthdate_308 instanceof RegExp ||
+            typeof value_birthdate_363 === "string" ||
+            value_birthdate_363 === null ||
+            value_birthdate_363 instanceof Date ||
+            value_birthdate_363 instanceof RegExp ||
             (
-              typeof value_birthdate_308 === "object" &&
-              typeof value_birthdate_308.toString === "function" &&
-              value_birthdate_308.toString !== Object.prototype.toString
+              typeof value_birthdate_363 === "object" &&
+              typeof value_birthdate_363.toString === "function" &&
+              value_birthdate_363.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_birthdate_308)
+            json += asDate(value_birthdate_363)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -6719,38 +8170,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"birthdate" is required!')
       }
       
-      const value_language_309 = obj["language"]
-      if (value_language_309 !== undefined) {
+      const value_language_364 = obj["language"]
+      if (value_language_364 !== undefined) {
         json += ",\"language\":"
         
-          if (value_language_309 === null) {
+          if (value_language_364 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_language_309 === "string" ||
-            value_language_309 === null ||
-            value_language_309 instanceof Date ||
-            value_language_309 instanceof RegExp ||
+            typeof value_language_364 === "string" ||
+            value_language_364 === null ||
+            value_language_364 instanceof Date ||
+            value_language_364 instanceof RegExp ||
             (
-              typeof value_language_309 === "object" &&
-              typeof value_language_309.toString === "function" &&
-              value_language_309.toString !== Object.prototype.toString
+              typeof value_language_364 === "object" &&
+              typeof value_language_364.toString === "function" &&
+              value_language_364.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_language_309 !== 'string') {
-          if (value_language_309 === null) {
+        if (typeof value_language_364 !== 'string') {
+          if (value_language_364 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_language_309 instanceof Date) {
-            json += JSON_STR_QUOTE + value_language_309.toISOString() + JSON_STR_QUOTE
-          } else if (value_language_309 instanceof RegExp) {
-            json += asString(value_language_309.source)
+          } else if (value_language_364 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_364.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_364 instanceof RegExp) {
+            json += asString(value_language_364.source)
           } else {
-            json += asString(value_language_309.toString())
+            json += asString(value_language_364.toString())
           }
         } else {
-          json += asString(value_language_309)
+          json += asString(value_language_364)
         }
         
           }
@@ -6761,38 +8212,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"language" is required!')
       }
       
-      const value_timeZone_310 = obj["timeZone"]
-      if (value_timeZone_310 !== undefined) {
+      const value_timeZone_365 = obj["timeZone"]
+      if (value_timeZone_365 !== undefined) {
         json += ",\"timeZone\":"
         
-          if (value_timeZone_310 === null) {
+          if (value_timeZone_365 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_timeZone_310 === "string" ||
-            value_timeZone_310 === null ||
-            value_timeZone_310 instanceof Date ||
-            value_timeZone_310 instanceof RegExp ||
+            typeof value_timeZone_365 === "string" ||
+            value_timeZone_365 === null ||
+            value_timeZone_365 instanceof Date ||
+            value_timeZone_365 instanceof RegExp ||
             (
-              typeof value_timeZone_310 === "object" &&
-              typeof value_timeZone_310.toString === "function" &&
-              value_timeZone_310.toString !== Object.prototype.toString
+              typeof value_timeZone_365 === "object" &&
+              typeof value_timeZone_365.toString === "function" &&
+              value_timeZone_365.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_timeZone_310 !== 'string') {
-          if (value_timeZone_310 === null) {
+        if (typeof value_timeZone_365 !== 'string') {
+          if (value_timeZone_365 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_timeZone_310 instanceof Date) {
-            json += JSON_STR_QUOTE + value_timeZone_310.toISOString() + JSON_STR_QUOTE
-          } else if (value_timeZone_310 instanceof RegExp) {
-            json += asString(value_timeZone_310.source)
+          } else if (value_timeZone_365 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_365.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_365 instanceof RegExp) {
+            json += asString(value_timeZone_365.source)
           } else {
-            json += asString(value_timeZone_310.toString())
+            json += asString(value_timeZone_365.toString())
           }
         } else {
-          json += asString(value_timeZone_310)
+          json += asString(value_timeZone_365)
         }
         
           }
@@ -6803,38 +8254,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"timeZone" is required!')
       }
       
-      const value_linkedinUrl_311 = obj["linkedinUrl"]
-      if (value_linkedinUrl_311 !== undefined) {
+      const value_linkedinUrl_366 = obj["linkedinUrl"]
+      if (value_linkedinUrl_366 !== undefined) {
         json += ",\"linkedinUrl\":"
         
-          if (value_linkedinUrl_311 === null) {
+          if (value_linkedinUrl_366 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_linkedinUrl_311 === "string" ||
-            value_linkedinUrl_311 === null ||
-            value_linkedinUrl_311 instanceof Date ||
-            value_linkedinUrl_311 instanceof RegExp ||
+            typeof value_linkedinUrl_366 === "string" ||
+            value_linkedinUrl_366 === null ||
+            value_linkedinUrl_366 instanceof Date ||
+            value_linkedinUrl_366 instanceof RegExp ||
             (
-              typeof value_linkedinUrl_311 === "object" &&
-              typeof value_linkedinUrl_311.toString === "function" &&
-              value_linkedinUrl_311.toString !== Object.prototype.toString
+              typeof value_linkedinUrl_366 === "object" &&
+              typeof value_linkedinUrl_366.toString === "function" &&
+              value_linkedinUrl_366.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_linkedinUrl_311 !== 'string') {
-          if (value_linkedinUrl_311 === null) {
+        if (typeof value_linkedinUrl_366 !== 'string') {
+          if (value_linkedinUrl_366 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_linkedinUrl_311 instanceof Date) {
-            json += JSON_STR_QUOTE + value_linkedinUrl_311.toISOString() + JSON_STR_QUOTE
-          } else if (value_linkedinUrl_311 instanceof RegExp) {
-            json += asString(value_linkedinUrl_311.source)
+          } else if (value_linkedinUrl_366 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_366.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_366 instanceof RegExp) {
+            json += asString(value_linkedinUrl_366.source)
           } else {
-            json += asString(value_linkedinUrl_311.toString())
+            json += asString(value_linkedinUrl_366.toString())
           }
         } else {
-          json += asString(value_linkedinUrl_311)
+          json += asString(value_linkedinUrl_366)
         }
         
           }
@@ -6845,38 +8296,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"linkedinUrl" is required!')
       }
       
-      const value_source_312 = obj["source"]
-      if (value_source_312 !== undefined) {
+      const value_source_367 = obj["source"]
+      if (value_source_367 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_312 === null) {
+          if (value_source_367 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_312 === "string" ||
-            value_source_312 === null ||
-            value_source_312 instanceof Date ||
-            value_source_312 instanceof RegExp ||
+            typeof value_source_367 === "string" ||
+            value_source_367 === null ||
+            value_source_367 instanceof Date ||
+            value_source_367 instanceof RegExp ||
             (
-              typeof value_source_312 === "object" &&
-              typeof value_source_312.toString === "function" &&
-              value_source_312.toString !== Object.prototype.toString
+              typeof value_source_367 === "object" &&
+              typeof value_source_367.toString === "function" &&
+              value_source_367.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_312 !== 'string') {
-          if (value_source_312 === null) {
+        if (typeof value_source_367 !== 'string') {
+          if (value_source_367 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_312 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_312.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_312 instanceof RegExp) {
-            json += asString(value_source_312.source)
+          } else if (value_source_367 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_367.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_367 instanceof RegExp) {
+            json += asString(value_source_367.source)
           } else {
-            json += asString(value_source_312.toString())
+            json += asString(value_source_367.toString())
           }
         } else {
-          json += asString(value_source_312)
+          json += asString(value_source_367)
         }
         
           }
@@ -6887,54 +8338,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_doNotCall_313 = obj["doNotCall"]
-      if (value_doNotCall_313 !== undefined) {
+      const value_doNotCall_368 = obj["doNotCall"]
+      if (value_doNotCall_368 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_313)
+        json += asBoolean(value_doNotCall_368)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_314 = obj["emailOptOut"]
-      if (value_emailOptOut_314 !== undefined) {
+      const value_emailOptOut_369 = obj["emailOptOut"]
+      if (value_emailOptOut_369 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_314)
+        json += asBoolean(value_emailOptOut_369)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_lifecycleStage_315 = obj["lifecycleStage"]
-      if (value_lifecycleStage_315 !== undefined) {
+      const value_lifecycleStage_370 = obj["lifecycleStage"]
+      if (value_lifecycleStage_370 !== undefined) {
         json += ",\"lifecycleStage\":"
         
-          if (value_lifecycleStage_315 === null) {
+          if (value_lifecycleStage_370 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lifecycleStage_315 === "string" ||
-            value_lifecycleStage_315 === null ||
-            value_lifecycleStage_315 instanceof Date ||
-            value_lifecycleStage_315 instanceof RegExp ||
+            typeof value_lifecycleStage_370 === "string" ||
+            value_lifecycleStage_370 === null ||
+            value_lifecycleStage_370 instanceof Date ||
+            value_lifecycleStage_370 instanceof RegExp ||
             (
-              typeof value_lifecycleStage_315 === "object" &&
-              typeof value_lifecycleStage_315.toString === "function" &&
-              value_lifecycleStage_315.toString !== Object.prototype.toString
+              typeof value_lifecycleStage_370 === "object" &&
+              typeof value_lifecycleStage_370.toString === "function" &&
+              value_lifecycleStage_370.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lifecycleStage_315 !== 'string') {
-          if (value_lifecycleStage_315 === null) {
+        if (typeof value_lifecycleStage_370 !== 'string') {
+          if (value_lifecycleStage_370 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lifecycleStage_315 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lifecycleStage_315.toISOString() + JSON_STR_QUOTE
-          } else if (value_lifecycleStage_315 instanceof RegExp) {
-            json += asString(value_lifecycleStage_315.source)
+          } else if (value_lifecycleStage_370 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_370.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_370 instanceof RegExp) {
+            json += asString(value_lifecycleStage_370.source)
           } else {
-            json += asString(value_lifecycleStage_315.toString())
+            json += asString(value_lifecycleStage_370.toString())
           }
         } else {
-          json += asString(value_lifecycleStage_315)
+          json += asString(value_lifecycleStage_370)
         }
         
           }
@@ -6945,38 +8396,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lifecycleStage" is required!')
       }
       
-      const value_description_316 = obj["description"]
-      if (value_description_316 !== undefined) {
+      const value_description_371 = obj["description"]
+      if (value_description_371 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_316 === null) {
+          if (value_description_371 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_316 === "string" ||
-            value_description_316 === null ||
-            value_description_316 instanceof Date ||
-            value_description_316 instanceof RegExp ||
+            typeof value_description_371 === "string" ||
+            value_description_371 === null ||
+            value_description_371 instanceof Date ||
+            value_description_371 instanceof RegExp ||
             (
-              typeof value_description_316 === "object" &&
-              typeof value_description_316.toString === "function" &&
-              value_description_316.toString !== Object.prototype.toString
+              typeof value_description_371 === "object" &&
+              typeof value_description_371.toString === "function" &&
+              value_description_371.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_316 !== 'string') {
-          if (value_description_316 === null) {
+        if (typeof value_description_371 !== 'string') {
+          if (value_description_371 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_316 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_316.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_316 instanceof RegExp) {
-            json += asString(value_description_316.source)
+          } else if (value_description_371 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_371.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_371 instanceof RegExp) {
+            json += asString(value_description_371.source)
           } else {
-            json += asString(value_description_316.toString())
+            json += asString(value_description_371.toString())
           }
         } else {
-          json += asString(value_description_316)
+          json += asString(value_description_371)
         }
         
           }
@@ -6987,38 +8438,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_name_317 = obj["name"]
-      if (value_name_317 !== undefined) {
+      const value_name_372 = obj["name"]
+      if (value_name_372 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_317 !== 'string') {
-          if (value_name_317 === null) {
+        if (typeof value_name_372 !== 'string') {
+          if (value_name_372 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_317 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_317.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_317 instanceof RegExp) {
-            json += asString(value_name_317.source)
+          } else if (value_name_372 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_372.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_372 instanceof RegExp) {
+            json += asString(value_name_372.source)
           } else {
-            json += asString(value_name_317.toString())
+            json += asString(value_name_372.toString())
           }
         } else {
-          json += asString(value_name_317)
+          json += asString(value_name_372)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_externalIds_318 = obj["externalIds"]
-      if (value_externalIds_318 !== undefined) {
+      const value_externalIds_373 = obj["externalIds"]
+      if (value_externalIds_373 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_318)
+        json += anonymous31(value_externalIds_373)
       }
 
-      const value_expanded_319 = obj["expanded"]
-      if (value_expanded_319 !== undefined) {
+      const value_expanded_374 = obj["expanded"]
+      if (value_expanded_374 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous81(value_expanded_319)
+        json += anonymous87(value_expanded_374)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -7026,7 +8477,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous77 (obj) {
+    function anonymous83 (obj) {
       // "ContactList#/properties/data"
       let json = ''
   
@@ -7044,7 +8495,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value)
+    json += anonymous84(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -7054,7 +8505,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value)
+    json += anonymous84(value)
       }
     
         }
@@ -7063,7 +8514,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactList#"
-      function anonymous76 (input) {
+      function anonymous82 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7072,18 +8523,1261 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_276 = obj["data"]
-      if (value_data_276 !== undefined) {
+      const value_data_331 = obj["data"]
+      if (value_data_331 !== undefined) {
         json += "{\"data\":"
-        json += anonymous77(value_data_276)
+        json += anonymous83(value_data_331)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_324 = obj["page"]
-      if (value_page_324 !== undefined) {
+      const value_page_379 = obj["page"]
+      if (value_page_379 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_324)
+        json += anonymous21(value_page_379)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous91 (obj) {
+      // "PartialContact#/properties/additionalEmails"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'PartialContact#/properties/additionalEmails' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          
+        if (typeof value !== 'string') {
+          if (value === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value instanceof Date) {
+            json += JSON_STR_QUOTE + value.toISOString() + JSON_STR_QUOTE
+          } else if (value instanceof RegExp) {
+            json += asString(value.source)
+          } else {
+            json += asString(value.toString())
+          }
+        } else {
+          json += asString(value)
+        }
+        
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "OptionalAddress#"
+      function anonymous92 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_408 = false
+
+          const value_street1_409 = obj["street1"]
+          if (value_street1_409 !== undefined) {
+            json += addComma_408 ? ",\"street1\":" : ((addComma_408 = true), "{\"street1\":")
+            
+          if (value_street1_409 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street1_409 === "string" ||
+            value_street1_409 === null ||
+            value_street1_409 instanceof Date ||
+            value_street1_409 instanceof RegExp ||
+            (
+              typeof value_street1_409 === "object" &&
+              typeof value_street1_409.toString === "function" &&
+              value_street1_409.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street1_409 !== 'string') {
+          if (value_street1_409 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street1_409 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_409.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_409 instanceof RegExp) {
+            json += asString(value_street1_409.source)
+          } else {
+            json += asString(value_street1_409.toString())
+          }
+        } else {
+          json += asString(value_street1_409)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_street2_410 = obj["street2"]
+          if (value_street2_410 !== undefined) {
+            json += addComma_408 ? ",\"street2\":" : ((addComma_408 = true), "{\"street2\":")
+            
+          if (value_street2_410 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street2_410 === "string" ||
+            value_street2_410 === null ||
+            value_street2_410 instanceof Date ||
+            value_street2_410 instanceof RegExp ||
+            (
+              typeof value_street2_410 === "object" &&
+              typeof value_street2_410.toString === "function" &&
+              value_street2_410.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street2_410 !== 'string') {
+          if (value_street2_410 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street2_410 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_410.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_410 instanceof RegExp) {
+            json += asString(value_street2_410.source)
+          } else {
+            json += asString(value_street2_410.toString())
+          }
+        } else {
+          json += asString(value_street2_410)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_city_411 = obj["city"]
+          if (value_city_411 !== undefined) {
+            json += addComma_408 ? ",\"city\":" : ((addComma_408 = true), "{\"city\":")
+            
+          if (value_city_411 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_city_411 === "string" ||
+            value_city_411 === null ||
+            value_city_411 instanceof Date ||
+            value_city_411 instanceof RegExp ||
+            (
+              typeof value_city_411 === "object" &&
+              typeof value_city_411.toString === "function" &&
+              value_city_411.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_city_411 !== 'string') {
+          if (value_city_411 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_city_411 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_411.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_411 instanceof RegExp) {
+            json += asString(value_city_411.source)
+          } else {
+            json += asString(value_city_411.toString())
+          }
+        } else {
+          json += asString(value_city_411)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_region_412 = obj["region"]
+          if (value_region_412 !== undefined) {
+            json += addComma_408 ? ",\"region\":" : ((addComma_408 = true), "{\"region\":")
+            
+          if (value_region_412 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_region_412 === "string" ||
+            value_region_412 === null ||
+            value_region_412 instanceof Date ||
+            value_region_412 instanceof RegExp ||
+            (
+              typeof value_region_412 === "object" &&
+              typeof value_region_412.toString === "function" &&
+              value_region_412.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_region_412 !== 'string') {
+          if (value_region_412 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_region_412 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_412.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_412 instanceof RegExp) {
+            json += asString(value_region_412.source)
+          } else {
+            json += asString(value_region_412.toString())
+          }
+        } else {
+          json += asString(value_region_412)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_postalCode_413 = obj["postalCode"]
+          if (value_postalCode_413 !== undefined) {
+            json += addComma_408 ? ",\"postalCode\":" : ((addComma_408 = true), "{\"postalCode\":")
+            
+          if (value_postalCode_413 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_postalCode_413 === "string" ||
+            value_postalCode_413 === null ||
+            value_postalCode_413 instanceof Date ||
+            value_postalCode_413 instanceof RegExp ||
+            (
+              typeof value_postalCode_413 === "object" &&
+              typeof value_postalCode_413.toString === "function" &&
+              value_postalCode_413.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_postalCode_413 !== 'string') {
+          if (value_postalCode_413 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_postalCode_413 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_413.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_413 instanceof RegExp) {
+            json += asString(value_postalCode_413.source)
+          } else {
+            json += asString(value_postalCode_413.toString())
+          }
+        } else {
+          json += asString(value_postalCode_413)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_countryCode_414 = obj["countryCode"]
+          if (value_countryCode_414 !== undefined) {
+            json += addComma_408 ? ",\"countryCode\":" : ((addComma_408 = true), "{\"countryCode\":")
+            
+          if (value_countryCode_414 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_countryCode_414 === "string" ||
+            value_countryCode_414 === null ||
+            value_countryCode_414 instanceof Date ||
+            value_countryCode_414 instanceof RegExp ||
+            (
+              typeof value_countryCode_414 === "object" &&
+              typeof value_countryCode_414.toString === "function" &&
+              value_countryCode_414.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_countryCode_414 !== 'string') {
+          if (value_countryCode_414 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_countryCode_414 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_414.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_414 instanceof RegExp) {
+            json += asString(value_countryCode_414.source)
+          } else {
+            json += asString(value_countryCode_414.toString())
+          }
+        } else {
+          json += asString(value_countryCode_414)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
+  
+          }
+if (!addComma_408) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "PartialContact#"
+      function anonymous90 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_384 = obj["id"]
+      if (value_id_384 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_384 !== 'string') {
+          if (value_id_384 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_384 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_384.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_384 instanceof RegExp) {
+            json += asString(value_id_384.source)
+          } else {
+            json += asString(value_id_384.toString())
+          }
+        } else {
+          json += asString(value_id_384)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_version_385 = obj["version"]
+      if (value_version_385 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_385)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_createdAt_386 = obj["createdAt"]
+      if (value_createdAt_386 !== undefined) {
+        json += ",\"createdAt\":"
+        json += asDateTime(value_createdAt_386)
+      }
+
+      const value_createdBy_387 = obj["createdBy"]
+      if (value_createdBy_387 !== undefined) {
+        json += ",\"createdBy\":"
+        json += anonymous23(value_createdBy_387)
+      }
+
+      const value_updatedAt_388 = obj["updatedAt"]
+      if (value_updatedAt_388 !== undefined) {
+        json += ",\"updatedAt\":"
+        json += asDateTime(value_updatedAt_388)
+      }
+
+      const value_updatedBy_389 = obj["updatedBy"]
+      if (value_updatedBy_389 !== undefined) {
+        json += ",\"updatedBy\":"
+        json += anonymous23(value_updatedBy_389)
+      }
+
+      const value_deletedAt_390 = obj["deletedAt"]
+      if (value_deletedAt_390 !== undefined) {
+        json += ",\"deletedAt\":"
+        
+          if (value_deletedAt_390 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_deletedAt_390 === "string" ||
+            value_deletedAt_390 === null ||
+            value_deletedAt_390 instanceof Date ||
+            value_deletedAt_390 instanceof RegExp ||
+            (
+              typeof value_deletedAt_390 === "object" &&
+              typeof value_deletedAt_390.toString === "function" &&
+              value_deletedAt_390.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDateTime(value_deletedAt_390)
+          }
+        
+    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
+  
+      }
+
+      const value_ownerId_391 = obj["ownerId"]
+      if (value_ownerId_391 !== undefined) {
+        json += ",\"ownerId\":"
+        
+        if (typeof value_ownerId_391 !== 'string') {
+          if (value_ownerId_391 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_ownerId_391 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_391.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_391 instanceof RegExp) {
+            json += asString(value_ownerId_391.source)
+          } else {
+            json += asString(value_ownerId_391.toString())
+          }
+        } else {
+          json += asString(value_ownerId_391)
+        }
+        
+      }
+
+      const value_teamId_392 = obj["teamId"]
+      if (value_teamId_392 !== undefined) {
+        json += ",\"teamId\":"
+        
+          if (value_teamId_392 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_teamId_392 === "string" ||
+            value_teamId_392 === null ||
+            value_teamId_392 instanceof Date ||
+            value_teamId_392 instanceof RegExp ||
+            (
+              typeof value_teamId_392 === "object" &&
+              typeof value_teamId_392.toString === "function" &&
+              value_teamId_392.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_teamId_392 !== 'string') {
+          if (value_teamId_392 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_teamId_392 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_392.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_392 instanceof RegExp) {
+            json += asString(value_teamId_392.source)
+          } else {
+            json += asString(value_teamId_392.toString())
+          }
+        } else {
+          json += asString(value_teamId_392)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      }
+
+      const value_tags_393 = obj["tags"]
+      if (value_tags_393 !== undefined) {
+        json += ",\"tags\":"
+        json += anonymous27(value_tags_393)
+      }
+
+      const value_customFields_394 = obj["customFields"]
+      if (value_customFields_394 !== undefined) {
+        json += ",\"customFields\":"
+        json += JSON.stringify(value_customFields_394)
+      }
+
+      const value_externalIds_395 = obj["externalIds"]
+      if (value_externalIds_395 !== undefined) {
+        json += ",\"externalIds\":"
+        json += anonymous31(value_externalIds_395)
+      }
+
+      const value_firstName_396 = obj["firstName"]
+      if (value_firstName_396 !== undefined) {
+        json += ",\"firstName\":"
+        
+          if (value_firstName_396 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_firstName_396 === "string" ||
+            value_firstName_396 === null ||
+            value_firstName_396 instanceof Date ||
+            value_firstName_396 instanceof RegExp ||
+            (
+              typeof value_firstName_396 === "object" &&
+              typeof value_firstName_396.toString === "function" &&
+              value_firstName_396.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_firstName_396 !== 'string') {
+          if (value_firstName_396 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_firstName_396 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_396.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_396 instanceof RegExp) {
+            json += asString(value_firstName_396.source)
+          } else {
+            json += asString(value_firstName_396.toString())
+          }
+        } else {
+          json += asString(value_firstName_396)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_lastName_397 = obj["lastName"]
+      if (value_lastName_397 !== undefined) {
+        json += ",\"lastName\":"
+        
+        if (typeof value_lastName_397 !== 'string') {
+          if (value_lastName_397 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_lastName_397 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_397.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_397 instanceof RegExp) {
+            json += asString(value_lastName_397.source)
+          } else {
+            json += asString(value_lastName_397.toString())
+          }
+        } else {
+          json += asString(value_lastName_397)
+        }
+        
+      }
+
+      const value_salutation_398 = obj["salutation"]
+      if (value_salutation_398 !== undefined) {
+        json += ",\"salutation\":"
+        
+          if (value_salutation_398 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_salutation_398 === "string" ||
+            value_salutation_398 === null ||
+            value_salutation_398 instanceof Date ||
+            value_salutation_398 instanceof RegExp ||
+            (
+              typeof value_salutation_398 === "object" &&
+              typeof value_salutation_398.toString === "function" &&
+              value_salutation_398.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_salutation_398 !== 'string') {
+          if (value_salutation_398 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_salutation_398 instanceof Date) {
+            json += JSON_STR_QUOTE + value_salutation_398.toISOString() + JSON_STR_QUOTE
+          } else if (value_salutation_398 instanceof RegExp) {
+            json += asString(value_salutation_398.source)
+          } else {
+            json += asString(value_salutation_398.toString())
+          }
+        } else {
+          json += asString(value_salutation_398)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_title_399 = obj["title"]
+      if (value_title_399 !== undefined) {
+        json += ",\"title\":"
+        
+          if (value_title_399 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_title_399 === "string" ||
+            value_title_399 === null ||
+            value_title_399 instanceof Date ||
+            value_title_399 instanceof RegExp ||
+            (
+              typeof value_title_399 === "object" &&
+              typeof value_title_399.toString === "function" &&
+              value_title_399.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_title_399 !== 'string') {
+          if (value_title_399 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_title_399 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_399.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_399 instanceof RegExp) {
+            json += asString(value_title_399.source)
+          } else {
+            json += asString(value_title_399.toString())
+          }
+        } else {
+          json += asString(value_title_399)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_department_400 = obj["department"]
+      if (value_department_400 !== undefined) {
+        json += ",\"department\":"
+        
+          if (value_department_400 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_department_400 === "string" ||
+            value_department_400 === null ||
+            value_department_400 instanceof Date ||
+            value_department_400 instanceof RegExp ||
+            (
+              typeof value_department_400 === "object" &&
+              typeof value_department_400.toString === "function" &&
+              value_department_400.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_department_400 !== 'string') {
+          if (value_department_400 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_department_400 instanceof Date) {
+            json += JSON_STR_QUOTE + value_department_400.toISOString() + JSON_STR_QUOTE
+          } else if (value_department_400 instanceof RegExp) {
+            json += asString(value_department_400.source)
+          } else {
+            json += asString(value_department_400.toString())
+          }
+        } else {
+          json += asString(value_department_400)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_email_401 = obj["email"]
+      if (value_email_401 !== undefined) {
+        json += ",\"email\":"
+        
+          if (value_email_401 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_email_401 === "string" ||
+            value_email_401 === null ||
+            value_email_401 instanceof Date ||
+            value_email_401 instanceof RegExp ||
+            (
+              typeof value_email_401 === "object" &&
+              typeof value_email_401.toString === "function" &&
+              value_email_401.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_email_401 !== 'string') {
+          if (value_email_401 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_email_401 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_401.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_401 instanceof RegExp) {
+            json += asString(value_email_401.source)
+          } else {
+            json += asString(value_email_401.toString())
+          }
+        } else {
+          json += asString(value_email_401)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalEmail#' does not match schema definition.")
+  
+      }
+
+      const value_additionalEmails_402 = obj["additionalEmails"]
+      if (value_additionalEmails_402 !== undefined) {
+        json += ",\"additionalEmails\":"
+        json += anonymous91(value_additionalEmails_402)
+      }
+
+      const value_phone_403 = obj["phone"]
+      if (value_phone_403 !== undefined) {
+        json += ",\"phone\":"
+        
+          if (value_phone_403 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_phone_403 === "string" ||
+            value_phone_403 === null ||
+            value_phone_403 instanceof Date ||
+            value_phone_403 instanceof RegExp ||
+            (
+              typeof value_phone_403 === "object" &&
+              typeof value_phone_403.toString === "function" &&
+              value_phone_403.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_phone_403 !== 'string') {
+          if (value_phone_403 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_phone_403 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_403.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_403 instanceof RegExp) {
+            json += asString(value_phone_403.source)
+          } else {
+            json += asString(value_phone_403.toString())
+          }
+        } else {
+          json += asString(value_phone_403)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalPhone#' does not match schema definition.")
+  
+      }
+
+      const value_mobilePhone_404 = obj["mobilePhone"]
+      if (value_mobilePhone_404 !== undefined) {
+        json += ",\"mobilePhone\":"
+        
+          if (value_mobilePhone_404 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_mobilePhone_404 === "string" ||
+            value_mobilePhone_404 === null ||
+            value_mobilePhone_404 instanceof Date ||
+            value_mobilePhone_404 instanceof RegExp ||
+            (
+              typeof value_mobilePhone_404 === "object" &&
+              typeof value_mobilePhone_404.toString === "function" &&
+              value_mobilePhone_404.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_mobilePhone_404 !== 'string') {
+          if (value_mobilePhone_404 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_mobilePhone_404 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_404.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_404 instanceof RegExp) {
+            json += asString(value_mobilePhone_404.source)
+          } else {
+            json += asString(value_mobilePhone_404.toString())
+          }
+        } else {
+          json += asString(value_mobilePhone_404)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalPhone#' does not match schema definition.")
+  
+      }
+
+      const value_accountId_405 = obj["accountId"]
+      if (value_accountId_405 !== undefined) {
+        json += ",\"accountId\":"
+        
+          if (value_accountId_405 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_accountId_405 === "string" ||
+            value_accountId_405 === null ||
+            value_accountId_405 instanceof Date ||
+            value_accountId_405 instanceof RegExp ||
+            (
+              typeof value_accountId_405 === "object" &&
+              typeof value_accountId_405.toString === "function" &&
+              value_accountId_405.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_accountId_405 !== 'string') {
+          if (value_accountId_405 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_accountId_405 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_405.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_405 instanceof RegExp) {
+            json += asString(value_accountId_405.source)
+          } else {
+            json += asString(value_accountId_405.toString())
+          }
+        } else {
+          json += asString(value_accountId_405)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      }
+
+      const value_reportsToId_406 = obj["reportsToId"]
+      if (value_reportsToId_406 !== undefined) {
+        json += ",\"reportsToId\":"
+        
+          if (value_reportsToId_406 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_reportsToId_406 === "string" ||
+            value_reportsToId_406 === null ||
+            value_reportsToId_406 instanceof Date ||
+            value_reportsToId_406 instanceof RegExp ||
+            (
+              typeof value_reportsToId_406 === "object" &&
+              typeof value_reportsToId_406.toString === "function" &&
+              value_reportsToId_406.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_reportsToId_406 !== 'string') {
+          if (value_reportsToId_406 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_reportsToId_406 instanceof Date) {
+            json += JSON_STR_QUOTE + value_reportsToId_406.toISOString() + JSON_STR_QUOTE
+          } else if (value_reportsToId_406 instanceof RegExp) {
+            json += asString(value_reportsToId_406.source)
+          } else {
+            json += asString(value_reportsToId_406.toString())
+          }
+        } else {
+          json += asString(value_reportsToId_406)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      }
+
+      const value_mailingAddress_407 = obj["mailingAddress"]
+      if (value_mailingAddress_407 !== undefined) {
+        json += ",\"mailingAddress\":"
+        
+          if (value_mailingAddress_407 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_mailingAddress_407 === "object" && !Array.isArray(value_mailingAddress_407)) || value_mailingAddress_407 === null) {
+            json += anonymous92(value_mailingAddress_407)
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
+  
+      }
+
+      const value_birthdate_415 = obj["birthdate"]
+      if (value_birthdate_415 !== undefined) {
+        json += ",\"birthdate\":"
+        
+          if (value_birthdate_415 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_birthdate_415 === "string" ||
+            value_birthdate_415 === null ||
+            value_birthdate_415 instanceof Date ||
+            value_birthdate_415 instanceof RegExp ||
+            (
+              typeof value_birthdate_415 === "object" &&
+              typeof value_birthdate_415.toString === "function" &&
+              value_birthdate_415.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDate(value_birthdate_415)
+          }
+        
+    else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
+  
+      }
+
+      const value_language_416 = obj["language"]
+      if (value_language_416 !== undefined) {
+        json += ",\"language\":"
+        
+          if (value_language_416 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_language_416 === "string" ||
+            value_language_416 === null ||
+            value_language_416 instanceof Date ||
+            value_language_416 instanceof RegExp ||
+            (
+              typeof value_language_416 === "object" &&
+              typeof value_language_416.toString === "function" &&
+              value_language_416.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_language_416 !== 'string') {
+          if (value_language_416 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_language_416 instanceof Date) {
+            json += JSON_STR_QUOTE + value_language_416.toISOString() + JSON_STR_QUOTE
+          } else if (value_language_416 instanceof RegExp) {
+            json += asString(value_language_416.source)
+          } else {
+            json += asString(value_language_416.toString())
+          }
+        } else {
+          json += asString(value_language_416)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalLanguage#' does not match schema definition.")
+  
+      }
+
+      const value_timeZone_417 = obj["timeZone"]
+      if (value_timeZone_417 !== undefined) {
+        json += ",\"timeZone\":"
+        
+          if (value_timeZone_417 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_timeZone_417 === "string" ||
+            value_timeZone_417 === null ||
+            value_timeZone_417 instanceof Date ||
+            value_timeZone_417 instanceof RegExp ||
+            (
+              typeof value_timeZone_417 === "object" &&
+              typeof value_timeZone_417.toString === "function" &&
+              value_timeZone_417.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_timeZone_417 !== 'string') {
+          if (value_timeZone_417 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_timeZone_417 instanceof Date) {
+            json += JSON_STR_QUOTE + value_timeZone_417.toISOString() + JSON_STR_QUOTE
+          } else if (value_timeZone_417 instanceof RegExp) {
+            json += asString(value_timeZone_417.source)
+          } else {
+            json += asString(value_timeZone_417.toString())
+          }
+        } else {
+          json += asString(value_timeZone_417)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalTimeZone#' does not match schema definition.")
+  
+      }
+
+      const value_linkedinUrl_418 = obj["linkedinUrl"]
+      if (value_linkedinUrl_418 !== undefined) {
+        json += ",\"linkedinUrl\":"
+        
+          if (value_linkedinUrl_418 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_linkedinUrl_418 === "string" ||
+            value_linkedinUrl_418 === null ||
+            value_linkedinUrl_418 instanceof Date ||
+            value_linkedinUrl_418 instanceof RegExp ||
+            (
+              typeof value_linkedinUrl_418 === "object" &&
+              typeof value_linkedinUrl_418.toString === "function" &&
+              value_linkedinUrl_418.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_linkedinUrl_418 !== 'string') {
+          if (value_linkedinUrl_418 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_linkedinUrl_418 instanceof Date) {
+            json += JSON_STR_QUOTE + value_linkedinUrl_418.toISOString() + JSON_STR_QUOTE
+          } else if (value_linkedinUrl_418 instanceof RegExp) {
+            json += asString(value_linkedinUrl_418.source)
+          } else {
+            json += asString(value_linkedinUrl_418.toString())
+          }
+        } else {
+          json += asString(value_linkedinUrl_418)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalUrl#' does not match schema definition.")
+  
+      }
+
+      const value_source_419 = obj["source"]
+      if (value_source_419 !== undefined) {
+        json += ",\"source\":"
+        
+          if (value_source_419 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_source_419 === "string" ||
+            value_source_419 === null ||
+            value_source_419 instanceof Date ||
+            value_source_419 instanceof RegExp ||
+            (
+              typeof value_source_419 === "object" &&
+              typeof value_source_419.toString === "function" &&
+              value_source_419.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_source_419 !== 'string') {
+          if (value_source_419 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_source_419 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_419.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_419 instanceof RegExp) {
+            json += asString(value_source_419.source)
+          } else {
+            json += asString(value_source_419.toString())
+          }
+        } else {
+          json += asString(value_source_419)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_doNotCall_420 = obj["doNotCall"]
+      if (value_doNotCall_420 !== undefined) {
+        json += ",\"doNotCall\":"
+        json += asBoolean(value_doNotCall_420)
+      }
+
+      const value_emailOptOut_421 = obj["emailOptOut"]
+      if (value_emailOptOut_421 !== undefined) {
+        json += ",\"emailOptOut\":"
+        json += asBoolean(value_emailOptOut_421)
+      }
+
+      const value_lifecycleStage_422 = obj["lifecycleStage"]
+      if (value_lifecycleStage_422 !== undefined) {
+        json += ",\"lifecycleStage\":"
+        
+          if (value_lifecycleStage_422 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_lifecycleStage_422 === "string" ||
+            value_lifecycleStage_422 === null ||
+            value_lifecycleStage_422 instanceof Date ||
+            value_lifecycleStage_422 instanceof RegExp ||
+            (
+              typeof value_lifecycleStage_422 === "object" &&
+              typeof value_lifecycleStage_422.toString === "function" &&
+              value_lifecycleStage_422.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_lifecycleStage_422 !== 'string') {
+          if (value_lifecycleStage_422 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_lifecycleStage_422 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lifecycleStage_422.toISOString() + JSON_STR_QUOTE
+          } else if (value_lifecycleStage_422 instanceof RegExp) {
+            json += asString(value_lifecycleStage_422.source)
+          } else {
+            json += asString(value_lifecycleStage_422.toString())
+          }
+        } else {
+          json += asString(value_lifecycleStage_422)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'LifecycleStage#' does not match schema definition.")
+  
+      }
+
+      const value_description_423 = obj["description"]
+      if (value_description_423 !== undefined) {
+        json += ",\"description\":"
+        
+          if (value_description_423 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_description_423 === "string" ||
+            value_description_423 === null ||
+            value_description_423 instanceof Date ||
+            value_description_423 instanceof RegExp ||
+            (
+              typeof value_description_423 === "object" &&
+              typeof value_description_423.toString === "function" &&
+              value_description_423.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_description_423 !== 'string') {
+          if (value_description_423 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_description_423 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_423.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_423 instanceof RegExp) {
+            json += asString(value_description_423.source)
+          } else {
+            json += asString(value_description_423.toString())
+          }
+        } else {
+          json += asString(value_description_423)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
+  
+      }
+
+      const value_name_424 = obj["name"]
+      if (value_name_424 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_424 !== 'string') {
+          if (value_name_424 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_424 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_424.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_424 instanceof RegExp) {
+            json += asString(value_name_424.source)
+          } else {
+            json += asString(value_name_424.toString())
+          }
+        } else {
+          json += asString(value_name_424)
+        }
+        
+      }
+
+      const value_expanded_425 = obj["expanded"]
+      if (value_expanded_425 !== undefined) {
+        json += ",\"expanded\":"
+        json += anonymous87(value_expanded_425)
+      }
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous89 (obj) {
+      // "PartialContactList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'PartialContactList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous90(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous90(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "PartialContactList#"
+      function anonymous88 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_382 = obj["data"]
+      if (value_data_382 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous89(value_data_382)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_426 = obj["page"]
+      if (value_page_426 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_426)
       } else {
         throw new Error('"page" is required!')
       }
@@ -7094,7 +9788,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactBatchResult#/properties/results/items"
-      function anonymous84 (input) {
+      function anonymous95 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7103,58 +9797,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_331 = obj["index"]
-      if (value_index_331 !== undefined) {
+      const value_index_433 = obj["index"]
+      if (value_index_433 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_331)
+        json += asInteger(value_index_433)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_332 = obj["status"]
-      if (value_status_332 !== undefined) {
+      const value_status_434 = obj["status"]
+      if (value_status_434 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_332)
+        json += asInteger(value_status_434)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_333 = obj["etag"]
-      if (value_etag_333 !== undefined) {
+      const value_etag_435 = obj["etag"]
+      if (value_etag_435 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_333 !== 'string') {
-          if (value_etag_333 === null) {
+        if (typeof value_etag_435 !== 'string') {
+          if (value_etag_435 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_333 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_333.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_333 instanceof RegExp) {
-            json += asString(value_etag_333.source)
+          } else if (value_etag_435 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_435.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_435 instanceof RegExp) {
+            json += asString(value_etag_435.source)
           } else {
-            json += asString(value_etag_333.toString())
+            json += asString(value_etag_435.toString())
           }
         } else {
-          json += asString(value_etag_333)
+          json += asString(value_etag_435)
         }
         
       }
 
-      const value_body_334 = obj["body"]
-      if (value_body_334 !== undefined) {
+      const value_body_436 = obj["body"]
+      if (value_body_436 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_334 === null) {
+      if (value_body_436 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value_body_334)
+    json += anonymous84(value_body_436)
       }
     
       }
 
-      const value_problem_335 = obj["problem"]
-      if (value_problem_335 !== undefined) {
+      const value_problem_437 = obj["problem"]
+      if (value_problem_437 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_335)
+        json += anonymous1(value_problem_437)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -7162,7 +9856,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous83 (obj) {
+    function anonymous94 (obj) {
       // "ContactBatchResult#/properties/results"
       let json = ''
   
@@ -7176,18 +9870,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous84(value)
+        json += anonymous95(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous84(value)
+          json += anonymous95(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactBatchResult#"
-      function anonymous82 (input) {
+      function anonymous93 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7196,32 +9890,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_328 = obj["outcome"]
-      if (value_outcome_328 !== undefined) {
+      const value_outcome_430 = obj["outcome"]
+      if (value_outcome_430 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_328 !== 'string') {
-          if (value_outcome_328 === null) {
+        if (typeof value_outcome_430 !== 'string') {
+          if (value_outcome_430 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_328 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_328.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_328 instanceof RegExp) {
-            json += asString(value_outcome_328.source)
+          } else if (value_outcome_430 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_430.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_430 instanceof RegExp) {
+            json += asString(value_outcome_430.source)
           } else {
-            json += asString(value_outcome_328.toString())
+            json += asString(value_outcome_430.toString())
           }
         } else {
-          json += asString(value_outcome_328)
+          json += asString(value_outcome_430)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_329 = obj["results"]
-      if (value_results_329 !== undefined) {
+      const value_results_431 = obj["results"]
+      if (value_results_431 !== undefined) {
         json += ",\"results\":"
-        json += anonymous83(value_results_329)
+        json += anonymous94(value_results_431)
       } else {
         throw new Error('"results" is required!')
       }
@@ -7232,7 +9926,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "ContactDuplicates#/properties/data/items"
-      function anonymous87 (input) {
+      function anonymous98 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7241,32 +9935,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_record_340 = obj["record"]
-      if (value_record_340 !== undefined) {
+      const value_record_442 = obj["record"]
+      if (value_record_442 !== undefined) {
         json += "{\"record\":"
         
-      if (value_record_340 === null) {
+      if (value_record_442 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value_record_340)
+    json += anonymous84(value_record_442)
       }
     
       } else {
         throw new Error('"record" is required!')
       }
       
-      const value_score_341 = obj["score"]
-      if (value_score_341 !== undefined) {
+      const value_score_443 = obj["score"]
+      if (value_score_443 !== undefined) {
         json += ",\"score\":"
-        json += asNumber(value_score_341)
+        json += asNumber(value_score_443)
       } else {
         throw new Error('"score" is required!')
       }
       
-      const value_reasons_342 = obj["reasons"]
-      if (value_reasons_342 !== undefined) {
+      const value_reasons_444 = obj["reasons"]
+      if (value_reasons_444 !== undefined) {
         json += ",\"reasons\":"
-        json += anonymous46(value_reasons_342)
+        json += anonymous52(value_reasons_444)
       } else {
         throw new Error('"reasons" is required!')
       }
@@ -7276,7 +9970,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous86 (obj) {
+    function anonymous97 (obj) {
       // "ContactDuplicates#/properties/data"
       let json = ''
   
@@ -7290,18 +9984,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous87(value)
+        json += anonymous98(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous87(value)
+          json += anonymous98(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "ContactDuplicates#"
-      function anonymous85 (input) {
+      function anonymous96 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7310,10 +10004,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_338 = obj["data"]
-      if (value_data_338 !== undefined) {
+      const value_data_440 = obj["data"]
+      if (value_data_440 !== undefined) {
         json += "{\"data\":"
-        json += anonymous86(value_data_338)
+        json += anonymous97(value_data_440)
       } else {
         throw new Error('"data" is required!')
       }
@@ -7323,7 +10017,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous89 (obj) {
+    function anonymous100 (obj) {
       // "ContactMergeResult#/properties/losers"
       let json = ''
   
@@ -7341,7 +10035,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value)
+    json += anonymous84(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -7351,7 +10045,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value)
+    json += anonymous84(value)
       }
     
         }
@@ -7360,7 +10054,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactMergeResult#"
-      function anonymous88 (input) {
+      function anonymous99 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7369,48 +10063,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_345 = obj["dryRun"]
-      if (value_dryRun_345 !== undefined) {
+      const value_dryRun_448 = obj["dryRun"]
+      if (value_dryRun_448 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_345)
+        json += asBoolean(value_dryRun_448)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_346 = obj["merge"]
-      if (value_merge_346 !== undefined) {
+      const value_merge_449 = obj["merge"]
+      if (value_merge_449 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous65(value_merge_346)
+        json += anonymous71(value_merge_449)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_347 = obj["winner"]
-      if (value_winner_347 !== undefined) {
+      const value_winner_450 = obj["winner"]
+      if (value_winner_450 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_347 === null) {
+      if (value_winner_450 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value_winner_347)
+    json += anonymous84(value_winner_450)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_348 = obj["losers"]
-      if (value_losers_348 !== undefined) {
+      const value_losers_451 = obj["losers"]
+      if (value_losers_451 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous89(value_losers_348)
+        json += anonymous100(value_losers_451)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_349 = obj["references"]
-      if (value_references_349 !== undefined) {
+      const value_references_452 = obj["references"]
+      if (value_references_452 !== undefined) {
         json += ",\"references\":"
-        json += anonymous69(value_references_349)
+        json += anonymous75(value_references_452)
       } else {
         throw new Error('"references" is required!')
       }
@@ -7420,7 +10114,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous91 (obj) {
+    function anonymous102 (obj) {
       // "ContactUnmergeResult#/properties/losers"
       let json = ''
   
@@ -7438,7 +10132,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value)
+    json += anonymous84(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -7448,7 +10142,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value)
+    json += anonymous84(value)
       }
     
         }
@@ -7456,7 +10150,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous92 (obj) {
+    function anonymous103 (obj) {
       // "ContactUnmergeResult#/properties/kept"
       let json = ''
   
@@ -7513,7 +10207,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ContactUnmergeResult#"
-      function anonymous90 (input) {
+      function anonymous101 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7522,56 +10216,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_352 = obj["dryRun"]
-      if (value_dryRun_352 !== undefined) {
+      const value_dryRun_455 = obj["dryRun"]
+      if (value_dryRun_455 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_352)
+        json += asBoolean(value_dryRun_455)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_353 = obj["merge"]
-      if (value_merge_353 !== undefined) {
+      const value_merge_456 = obj["merge"]
+      if (value_merge_456 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous65(value_merge_353)
+        json += anonymous71(value_merge_456)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_354 = obj["winner"]
-      if (value_winner_354 !== undefined) {
+      const value_winner_457 = obj["winner"]
+      if (value_winner_457 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_354 === null) {
+      if (value_winner_457 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value_winner_354)
+    json += anonymous84(value_winner_457)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_355 = obj["losers"]
-      if (value_losers_355 !== undefined) {
+      const value_losers_458 = obj["losers"]
+      if (value_losers_458 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous91(value_losers_355)
+        json += anonymous102(value_losers_458)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_356 = obj["kept"]
-      if (value_kept_356 !== undefined) {
+      const value_kept_459 = obj["kept"]
+      if (value_kept_459 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous92(value_kept_356)
+        json += anonymous103(value_kept_459)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_357 = obj["references"]
-      if (value_references_357 !== undefined) {
+      const value_references_460 = obj["references"]
+      if (value_references_460 !== undefined) {
         json += ",\"references\":"
-        json += anonymous69(value_references_357)
+        json += anonymous75(value_references_460)
       } else {
         throw new Error('"references" is required!')
       }
@@ -7582,7 +10276,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#/properties/utm"
-      function anonymous96 (input) {
+      function anonymous107 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7590,40 +10284,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_387 = false
+        let addComma_490 = false
 
-          const value_source_388 = obj["source"]
-          if (value_source_388 !== undefined) {
-            json += addComma_387 ? ",\"source\":" : ((addComma_387 = true), "{\"source\":")
+          const value_source_491 = obj["source"]
+          if (value_source_491 !== undefined) {
+            json += addComma_490 ? ",\"source\":" : ((addComma_490 = true), "{\"source\":")
             
-          if (value_source_388 === null) {
+          if (value_source_491 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_388 === "string" ||
-            value_source_388 === null ||
-            value_source_388 instanceof Date ||
-            value_source_388 instanceof RegExp ||
+            typeof value_source_491 === "string" ||
+            value_source_491 === null ||
+            value_source_491 instanceof Date ||
+            value_source_491 instanceof RegExp ||
             (
-              typeof value_source_388 === "object" &&
-              typeof value_source_388.toString === "function" &&
-              value_source_388.toString !== Object.prototype.toString
+              typeof value_source_491 === "object" &&
+              typeof value_source_491.toString === "function" &&
+              value_source_491.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_388 !== 'string') {
-          if (value_source_388 === null) {
+        if (typeof value_source_491 !== 'string') {
+          if (value_source_491 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_388 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_388.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_388 instanceof RegExp) {
-            json += asString(value_source_388.source)
+          } else if (value_source_491 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_491.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_491 instanceof RegExp) {
+            json += asString(value_source_491.source)
           } else {
-            json += asString(value_source_388.toString())
+            json += asString(value_source_491.toString())
           }
         } else {
-          json += asString(value_source_388)
+          json += asString(value_source_491)
         }
         
           }
@@ -7632,38 +10326,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_medium_389 = obj["medium"]
-          if (value_medium_389 !== undefined) {
-            json += addComma_387 ? ",\"medium\":" : ((addComma_387 = true), "{\"medium\":")
+          const value_medium_492 = obj["medium"]
+          if (value_medium_492 !== undefined) {
+            json += addComma_490 ? ",\"medium\":" : ((addComma_490 = true), "{\"medium\":")
             
-          if (value_medium_389 === null) {
+          if (value_medium_492 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_medium_389 === "string" ||
-            value_medium_389 === null ||
-            value_medium_389 instanceof Date ||
-            value_medium_389 instanceof RegExp ||
+            typeof value_medium_492 === "string" ||
+            value_medium_492 === null ||
+            value_medium_492 instanceof Date ||
+            value_medium_492 instanceof RegExp ||
             (
-              typeof value_medium_389 === "object" &&
-              typeof value_medium_389.toString === "function" &&
-              value_medium_389.toString !== Object.prototype.toString
+              typeof value_medium_492 === "object" &&
+              typeof value_medium_492.toString === "function" &&
+              value_medium_492.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_medium_389 !== 'string') {
-          if (value_medium_389 === null) {
+        if (typeof value_medium_492 !== 'string') {
+          if (value_medium_492 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_medium_389 instanceof Date) {
-            json += JSON_STR_QUOTE + value_medium_389.toISOString() + JSON_STR_QUOTE
-          } else if (value_medium_389 instanceof RegExp) {
-            json += asString(value_medium_389.source)
+          } else if (value_medium_492 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_492.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_492 instanceof RegExp) {
+            json += asString(value_medium_492.source)
           } else {
-            json += asString(value_medium_389.toString())
+            json += asString(value_medium_492.toString())
           }
         } else {
-          json += asString(value_medium_389)
+          json += asString(value_medium_492)
         }
         
           }
@@ -7672,38 +10366,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_campaign_390 = obj["campaign"]
-          if (value_campaign_390 !== undefined) {
-            json += addComma_387 ? ",\"campaign\":" : ((addComma_387 = true), "{\"campaign\":")
+          const value_campaign_493 = obj["campaign"]
+          if (value_campaign_493 !== undefined) {
+            json += addComma_490 ? ",\"campaign\":" : ((addComma_490 = true), "{\"campaign\":")
             
-          if (value_campaign_390 === null) {
+          if (value_campaign_493 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_campaign_390 === "string" ||
-            value_campaign_390 === null ||
-            value_campaign_390 instanceof Date ||
-            value_campaign_390 instanceof RegExp ||
+            typeof value_campaign_493 === "string" ||
+            value_campaign_493 === null ||
+            value_campaign_493 instanceof Date ||
+            value_campaign_493 instanceof RegExp ||
             (
-              typeof value_campaign_390 === "object" &&
-              typeof value_campaign_390.toString === "function" &&
-              value_campaign_390.toString !== Object.prototype.toString
+              typeof value_campaign_493 === "object" &&
+              typeof value_campaign_493.toString === "function" &&
+              value_campaign_493.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_campaign_390 !== 'string') {
-          if (value_campaign_390 === null) {
+        if (typeof value_campaign_493 !== 'string') {
+          if (value_campaign_493 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_campaign_390 instanceof Date) {
-            json += JSON_STR_QUOTE + value_campaign_390.toISOString() + JSON_STR_QUOTE
-          } else if (value_campaign_390 instanceof RegExp) {
-            json += asString(value_campaign_390.source)
+          } else if (value_campaign_493 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_493.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_493 instanceof RegExp) {
+            json += asString(value_campaign_493.source)
           } else {
-            json += asString(value_campaign_390.toString())
+            json += asString(value_campaign_493.toString())
           }
         } else {
-          json += asString(value_campaign_390)
+          json += asString(value_campaign_493)
         }
         
           }
@@ -7712,38 +10406,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_term_391 = obj["term"]
-          if (value_term_391 !== undefined) {
-            json += addComma_387 ? ",\"term\":" : ((addComma_387 = true), "{\"term\":")
+          const value_term_494 = obj["term"]
+          if (value_term_494 !== undefined) {
+            json += addComma_490 ? ",\"term\":" : ((addComma_490 = true), "{\"term\":")
             
-          if (value_term_391 === null) {
+          if (value_term_494 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_term_391 === "string" ||
-            value_term_391 === null ||
-            value_term_391 instanceof Date ||
-            value_term_391 instanceof RegExp ||
+            typeof value_term_494 === "string" ||
+            value_term_494 === null ||
+            value_term_494 instanceof Date ||
+            value_term_494 instanceof RegExp ||
             (
-              typeof value_term_391 === "object" &&
-              typeof value_term_391.toString === "function" &&
-              value_term_391.toString !== Object.prototype.toString
+              typeof value_term_494 === "object" &&
+              typeof value_term_494.toString === "function" &&
+              value_term_494.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_term_391 !== 'string') {
-          if (value_term_391 === null) {
+        if (typeof value_term_494 !== 'string') {
+          if (value_term_494 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_term_391 instanceof Date) {
-            json += JSON_STR_QUOTE + value_term_391.toISOString() + JSON_STR_QUOTE
-          } else if (value_term_391 instanceof RegExp) {
-            json += asString(value_term_391.source)
+          } else if (value_term_494 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_494.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_494 instanceof RegExp) {
+            json += asString(value_term_494.source)
           } else {
-            json += asString(value_term_391.toString())
+            json += asString(value_term_494.toString())
           }
         } else {
-          json += asString(value_term_391)
+          json += asString(value_term_494)
         }
         
           }
@@ -7752,38 +10446,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_content_392 = obj["content"]
-          if (value_content_392 !== undefined) {
-            json += addComma_387 ? ",\"content\":" : ((addComma_387 = true), "{\"content\":")
+          const value_content_495 = obj["content"]
+          if (value_content_495 !== undefined) {
+            json += addComma_490 ? ",\"content\":" : ((addComma_490 = true), "{\"content\":")
             
-          if (value_content_392 === null) {
+          if (value_content_495 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_content_392 === "string" ||
-            value_content_392 === null ||
-            value_content_392 instanceof Date ||
-            value_content_392 instanceof RegExp ||
+            typeof value_content_495 === "string" ||
+            value_content_495 === null ||
+            value_content_495 instanceof Date ||
+            value_content_495 instanceof RegExp ||
             (
-              typeof value_content_392 === "object" &&
-              typeof value_content_392.toString === "function" &&
-              value_content_392.toString !== Object.prototype.toString
+              typeof value_content_495 === "object" &&
+              typeof value_content_495.toString === "function" &&
+              value_content_495.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_content_392 !== 'string') {
-          if (value_content_392 === null) {
+        if (typeof value_content_495 !== 'string') {
+          if (value_content_495 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_content_392 instanceof Date) {
-            json += JSON_STR_QUOTE + value_content_392.toISOString() + JSON_STR_QUOTE
-          } else if (value_content_392 instanceof RegExp) {
-            json += asString(value_content_392.source)
+          } else if (value_content_495 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_495.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_495 instanceof RegExp) {
+            json += asString(value_content_495.source)
           } else {
-            json += asString(value_content_392.toString())
+            json += asString(value_content_495.toString())
           }
         } else {
-          json += asString(value_content_392)
+          json += asString(value_content_495)
         }
         
           }
@@ -7791,7 +10485,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
   
           }
-if (!addComma_387) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_490) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -7799,7 +10493,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous97 (input) {
+      function anonymous108 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7808,44 +10502,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_397 = obj["amount"]
-      if (value_amount_397 !== undefined) {
+      const value_amount_500 = obj["amount"]
+      if (value_amount_500 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_397 !== 'string') {
-          if (value_amount_397 === null) {
+        if (typeof value_amount_500 !== 'string') {
+          if (value_amount_500 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_397 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_397.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_397 instanceof RegExp) {
-            json += asString(value_amount_397.source)
+          } else if (value_amount_500 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_500.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_500 instanceof RegExp) {
+            json += asString(value_amount_500.source)
           } else {
-            json += asString(value_amount_397.toString())
+            json += asString(value_amount_500.toString())
           }
         } else {
-          json += asString(value_amount_397)
+          json += asString(value_amount_500)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_398 = obj["currency"]
-      if (value_currency_398 !== undefined) {
+      const value_currency_501 = obj["currency"]
+      if (value_currency_501 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_398 !== 'string') {
-          if (value_currency_398 === null) {
+        if (typeof value_currency_501 !== 'string') {
+          if (value_currency_501 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_398 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_398.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_398 instanceof RegExp) {
-            json += asString(value_currency_398.source)
+          } else if (value_currency_501 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_501.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_501 instanceof RegExp) {
+            json += asString(value_currency_501.source)
           } else {
-            json += asString(value_currency_398.toString())
+            json += asString(value_currency_501.toString())
           }
         } else {
-          json += asString(value_currency_398)
+          json += asString(value_currency_501)
         }
         
       } else {
@@ -7858,7 +10552,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalAddress#"
-      function anonymous98 (input) {
+      function anonymous109 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -7866,40 +10560,40 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_400 = false
+        let addComma_503 = false
 
-          const value_street1_401 = obj["street1"]
-          if (value_street1_401 !== undefined) {
-            json += addComma_400 ? ",\"street1\":" : ((addComma_400 = true), "{\"street1\":")
+          const value_street1_504 = obj["street1"]
+          if (value_street1_504 !== undefined) {
+            json += addComma_503 ? ",\"street1\":" : ((addComma_503 = true), "{\"street1\":")
             
-          if (value_street1_401 === null) {
+          if (value_street1_504 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street1_401 === "string" ||
-            value_street1_401 === null ||
-            value_street1_401 instanceof Date ||
-            value_street1_401 instanceof RegExp ||
+            typeof value_street1_504 === "string" ||
+            value_street1_504 === null ||
+            value_street1_504 instanceof Date ||
+            value_street1_504 instanceof RegExp ||
             (
-              typeof value_street1_401 === "object" &&
-              typeof value_street1_401.toString === "function" &&
-              value_street1_401.toString !== Object.prototype.toString
+              typeof value_street1_504 === "object" &&
+              typeof value_street1_504.toString === "function" &&
+              value_street1_504.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street1_401 !== 'string') {
-          if (value_street1_401 === null) {
+        if (typeof value_street1_504 !== 'string') {
+          if (value_street1_504 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street1_401 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street1_401.toISOString() + JSON_STR_QUOTE
-          } else if (value_street1_401 instanceof RegExp) {
-            json += asString(value_street1_401.source)
+          } else if (value_street1_504 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_504.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_504 instanceof RegExp) {
+            json += asString(value_street1_504.source)
           } else {
-            json += asString(value_street1_401.toString())
+            json += asString(value_street1_504.toString())
           }
         } else {
-          json += asString(value_street1_401)
+          json += asString(value_street1_504)
         }
         
           }
@@ -7908,38 +10602,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_street2_402 = obj["street2"]
-          if (value_street2_402 !== undefined) {
-            json += addComma_400 ? ",\"street2\":" : ((addComma_400 = true), "{\"street2\":")
+          const value_street2_505 = obj["street2"]
+          if (value_street2_505 !== undefined) {
+            json += addComma_503 ? ",\"street2\":" : ((addComma_503 = true), "{\"street2\":")
             
-          if (value_street2_402 === null) {
+          if (value_street2_505 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_street2_402 === "string" ||
-            value_street2_402 === null ||
-            value_street2_402 instanceof Date ||
-            value_street2_402 instanceof RegExp ||
+            typeof value_street2_505 === "string" ||
+            value_street2_505 === null ||
+            value_street2_505 instanceof Date ||
+            value_street2_505 instanceof RegExp ||
             (
-              typeof value_street2_402 === "object" &&
-              typeof value_street2_402.toString === "function" &&
-              value_street2_402.toString !== Object.prototype.toString
+              typeof value_street2_505 === "object" &&
+              typeof value_street2_505.toString === "function" &&
+              value_street2_505.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_street2_402 !== 'string') {
-          if (value_street2_402 === null) {
+        if (typeof value_street2_505 !== 'string') {
+          if (value_street2_505 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_street2_402 instanceof Date) {
-            json += JSON_STR_QUOTE + value_street2_402.toISOString() + JSON_STR_QUOTE
-          } else if (value_street2_402 instanceof RegExp) {
-            json += asString(value_street2_402.source)
+          } else if (value_street2_505 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_505.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_505 instanceof RegExp) {
+            json += asString(value_street2_505.source)
           } else {
-            json += asString(value_street2_402.toString())
+            json += asString(value_street2_505.toString())
           }
         } else {
-          json += asString(value_street2_402)
+          json += asString(value_street2_505)
         }
         
           }
@@ -7948,38 +10642,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_city_403 = obj["city"]
-          if (value_city_403 !== undefined) {
-            json += addComma_400 ? ",\"city\":" : ((addComma_400 = true), "{\"city\":")
+          const value_city_506 = obj["city"]
+          if (value_city_506 !== undefined) {
+            json += addComma_503 ? ",\"city\":" : ((addComma_503 = true), "{\"city\":")
             
-          if (value_city_403 === null) {
+          if (value_city_506 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_city_403 === "string" ||
-            value_city_403 === null ||
-            value_city_403 instanceof Date ||
-            value_city_403 instanceof RegExp ||
+            typeof value_city_506 === "string" ||
+            value_city_506 === null ||
+            value_city_506 instanceof Date ||
+            value_city_506 instanceof RegExp ||
             (
-              typeof value_city_403 === "object" &&
-              typeof value_city_403.toString === "function" &&
-              value_city_403.toString !== Object.prototype.toString
+              typeof value_city_506 === "object" &&
+              typeof value_city_506.toString === "function" &&
+              value_city_506.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_city_403 !== 'string') {
-          if (value_city_403 === null) {
+        if (typeof value_city_506 !== 'string') {
+          if (value_city_506 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_city_403 instanceof Date) {
-            json += JSON_STR_QUOTE + value_city_403.toISOString() + JSON_STR_QUOTE
-          } else if (value_city_403 instanceof RegExp) {
-            json += asString(value_city_403.source)
+          } else if (value_city_506 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_506.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_506 instanceof RegExp) {
+            json += asString(value_city_506.source)
           } else {
-            json += asString(value_city_403.toString())
+            json += asString(value_city_506.toString())
           }
         } else {
-          json += asString(value_city_403)
+          json += asString(value_city_506)
         }
         
           }
@@ -7988,38 +10682,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_region_404 = obj["region"]
-          if (value_region_404 !== undefined) {
-            json += addComma_400 ? ",\"region\":" : ((addComma_400 = true), "{\"region\":")
+          const value_region_507 = obj["region"]
+          if (value_region_507 !== undefined) {
+            json += addComma_503 ? ",\"region\":" : ((addComma_503 = true), "{\"region\":")
             
-          if (value_region_404 === null) {
+          if (value_region_507 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_region_404 === "string" ||
-            value_region_404 === null ||
-            value_region_404 instanceof Date ||
-            value_region_404 instanceof RegExp ||
+            typeof value_region_507 === "string" ||
+            value_region_507 === null ||
+            value_region_507 instanceof Date ||
+            value_region_507 instanceof RegExp ||
             (
-              typeof value_region_404 === "object" &&
-              typeof value_region_404.toString === "function" &&
-              value_region_404.toString !== Object.prototype.toString
+              typeof value_region_507 === "object" &&
+              typeof value_region_507.toString === "function" &&
+              value_region_507.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_region_404 !== 'string') {
-          if (value_region_404 === null) {
+        if (typeof value_region_507 !== 'string') {
+          if (value_region_507 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_region_404 instanceof Date) {
-            json += JSON_STR_QUOTE + value_region_404.toISOString() + JSON_STR_QUOTE
-          } else if (value_region_404 instanceof RegExp) {
-            json += asString(value_region_404.source)
+          } else if (value_region_507 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_507.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_507 instanceof RegExp) {
+            json += asString(value_region_507.source)
           } else {
-            json += asString(value_region_404.toString())
+            json += asString(value_region_507.toString())
           }
         } else {
-          json += asString(value_region_404)
+          json += asString(value_region_507)
         }
         
           }
@@ -8028,38 +10722,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_postalCode_405 = obj["postalCode"]
-          if (value_postalCode_405 !== undefined) {
-            json += addComma_400 ? ",\"postalCode\":" : ((addComma_400 = true), "{\"postalCode\":")
+          const value_postalCode_508 = obj["postalCode"]
+          if (value_postalCode_508 !== undefined) {
+            json += addComma_503 ? ",\"postalCode\":" : ((addComma_503 = true), "{\"postalCode\":")
             
-          if (value_postalCode_405 === null) {
+          if (value_postalCode_508 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_postalCode_405 === "string" ||
-            value_postalCode_405 === null ||
-            value_postalCode_405 instanceof Date ||
-            value_postalCode_405 instanceof RegExp ||
+            typeof value_postalCode_508 === "string" ||
+            value_postalCode_508 === null ||
+            value_postalCode_508 instanceof Date ||
+            value_postalCode_508 instanceof RegExp ||
             (
-              typeof value_postalCode_405 === "object" &&
-              typeof value_postalCode_405.toString === "function" &&
-              value_postalCode_405.toString !== Object.prototype.toString
+              typeof value_postalCode_508 === "object" &&
+              typeof value_postalCode_508.toString === "function" &&
+              value_postalCode_508.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_postalCode_405 !== 'string') {
-          if (value_postalCode_405 === null) {
+        if (typeof value_postalCode_508 !== 'string') {
+          if (value_postalCode_508 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_postalCode_405 instanceof Date) {
-            json += JSON_STR_QUOTE + value_postalCode_405.toISOString() + JSON_STR_QUOTE
-          } else if (value_postalCode_405 instanceof RegExp) {
-            json += asString(value_postalCode_405.source)
+          } else if (value_postalCode_508 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_508.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_508 instanceof RegExp) {
+            json += asString(value_postalCode_508.source)
           } else {
-            json += asString(value_postalCode_405.toString())
+            json += asString(value_postalCode_508.toString())
           }
         } else {
-          json += asString(value_postalCode_405)
+          json += asString(value_postalCode_508)
         }
         
           }
@@ -8068,38 +10762,38 @@ return json + JSON_STR_END_OBJECT
   
           }
 
-          const value_countryCode_406 = obj["countryCode"]
-          if (value_countryCode_406 !== undefined) {
-            json += addComma_400 ? ",\"countryCode\":" : ((addComma_400 = true), "{\"countryCode\":")
+          const value_countryCode_509 = obj["countryCode"]
+          if (value_countryCode_509 !== undefined) {
+            json += addComma_503 ? ",\"countryCode\":" : ((addComma_503 = true), "{\"countryCode\":")
             
-          if (value_countryCode_406 === null) {
+          if (value_countryCode_509 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_countryCode_406 === "string" ||
-            value_countryCode_406 === null ||
-            value_countryCode_406 instanceof Date ||
-            value_countryCode_406 instanceof RegExp ||
+            typeof value_countryCode_509 === "string" ||
+            value_countryCode_509 === null ||
+            value_countryCode_509 instanceof Date ||
+            value_countryCode_509 instanceof RegExp ||
             (
-              typeof value_countryCode_406 === "object" &&
-              typeof value_countryCode_406.toString === "function" &&
-              value_countryCode_406.toString !== Object.prototype.toString
+              typeof value_countryCode_509 === "object" &&
+              typeof value_countryCode_509.toString === "function" &&
+              value_countryCode_509.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_countryCode_406 !== 'string') {
-          if (value_countryCode_406 === null) {
+        if (typeof value_countryCode_509 !== 'string') {
+          if (value_countryCode_509 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_countryCode_406 instanceof Date) {
-            json += JSON_STR_QUOTE + value_countryCode_406.toISOString() + JSON_STR_QUOTE
-          } else if (value_countryCode_406 instanceof RegExp) {
-            json += asString(value_countryCode_406.source)
+          } else if (value_countryCode_509 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_509.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_509 instanceof RegExp) {
+            json += asString(value_countryCode_509.source)
           } else {
-            json += asString(value_countryCode_406.toString())
+            json += asString(value_countryCode_509.toString())
           }
         } else {
-          json += asString(value_countryCode_406)
+          json += asString(value_countryCode_509)
         }
         
           }
@@ -8107,7 +10801,7 @@ return json + JSON_STR_END_OBJECT
     else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
   
           }
-if (!addComma_400) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_503) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -8115,7 +10809,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OptionalMoney#"
-      function anonymous101 (input) {
+      function anonymous112 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8124,44 +10818,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_amount_441 = obj["amount"]
-      if (value_amount_441 !== undefined) {
+      const value_amount_544 = obj["amount"]
+      if (value_amount_544 !== undefined) {
         json += "{\"amount\":"
         
-        if (typeof value_amount_441 !== 'string') {
-          if (value_amount_441 === null) {
+        if (typeof value_amount_544 !== 'string') {
+          if (value_amount_544 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_amount_441 instanceof Date) {
-            json += JSON_STR_QUOTE + value_amount_441.toISOString() + JSON_STR_QUOTE
-          } else if (value_amount_441 instanceof RegExp) {
-            json += asString(value_amount_441.source)
+          } else if (value_amount_544 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_544.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_544 instanceof RegExp) {
+            json += asString(value_amount_544.source)
           } else {
-            json += asString(value_amount_441.toString())
+            json += asString(value_amount_544.toString())
           }
         } else {
-          json += asString(value_amount_441)
+          json += asString(value_amount_544)
         }
         
       } else {
         throw new Error('"amount" is required!')
       }
       
-      const value_currency_442 = obj["currency"]
-      if (value_currency_442 !== undefined) {
+      const value_currency_545 = obj["currency"]
+      if (value_currency_545 !== undefined) {
         json += ",\"currency\":"
         
-        if (typeof value_currency_442 !== 'string') {
-          if (value_currency_442 === null) {
+        if (typeof value_currency_545 !== 'string') {
+          if (value_currency_545 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_currency_442 instanceof Date) {
-            json += JSON_STR_QUOTE + value_currency_442.toISOString() + JSON_STR_QUOTE
-          } else if (value_currency_442 instanceof RegExp) {
-            json += asString(value_currency_442.source)
+          } else if (value_currency_545 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_545.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_545 instanceof RegExp) {
+            json += asString(value_currency_545.source)
           } else {
-            json += asString(value_currency_442.toString())
+            json += asString(value_currency_545.toString())
           }
         } else {
-          json += asString(value_currency_442)
+          json += asString(value_currency_545)
         }
         
       } else {
@@ -8174,7 +10868,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Stage#"
-      function anonymous103 (input) {
+      function anonymous114 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8183,126 +10877,126 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_464 = obj["id"]
-      if (value_id_464 !== undefined) {
+      const value_id_567 = obj["id"]
+      if (value_id_567 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_464 !== 'string') {
-          if (value_id_464 === null) {
+        if (typeof value_id_567 !== 'string') {
+          if (value_id_567 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_464 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_464.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_464 instanceof RegExp) {
-            json += asString(value_id_464.source)
+          } else if (value_id_567 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_567.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_567 instanceof RegExp) {
+            json += asString(value_id_567.source)
           } else {
-            json += asString(value_id_464.toString())
+            json += asString(value_id_567.toString())
           }
         } else {
-          json += asString(value_id_464)
+          json += asString(value_id_567)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_key_465 = obj["key"]
-      if (value_key_465 !== undefined) {
+      const value_key_568 = obj["key"]
+      if (value_key_568 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_465 !== 'string') {
-          if (value_key_465 === null) {
+        if (typeof value_key_568 !== 'string') {
+          if (value_key_568 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_465 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_465.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_465 instanceof RegExp) {
-            json += asString(value_key_465.source)
+          } else if (value_key_568 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_568.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_568 instanceof RegExp) {
+            json += asString(value_key_568.source)
           } else {
-            json += asString(value_key_465.toString())
+            json += asString(value_key_568.toString())
           }
         } else {
-          json += asString(value_key_465)
+          json += asString(value_key_568)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_name_466 = obj["name"]
-      if (value_name_466 !== undefined) {
+      const value_name_569 = obj["name"]
+      if (value_name_569 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_466 !== 'string') {
-          if (value_name_466 === null) {
+        if (typeof value_name_569 !== 'string') {
+          if (value_name_569 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_466 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_466.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_466 instanceof RegExp) {
-            json += asString(value_name_466.source)
+          } else if (value_name_569 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_569.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_569 instanceof RegExp) {
+            json += asString(value_name_569.source)
           } else {
-            json += asString(value_name_466.toString())
+            json += asString(value_name_569.toString())
           }
         } else {
-          json += asString(value_name_466)
+          json += asString(value_name_569)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_position_467 = obj["position"]
-      if (value_position_467 !== undefined) {
+      const value_position_570 = obj["position"]
+      if (value_position_570 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_467)
+        json += asInteger(value_position_570)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_type_468 = obj["type"]
-      if (value_type_468 !== undefined) {
+      const value_type_571 = obj["type"]
+      if (value_type_571 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_468 !== 'string') {
-          if (value_type_468 === null) {
+        if (typeof value_type_571 !== 'string') {
+          if (value_type_571 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_468 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_468.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_468 instanceof RegExp) {
-            json += asString(value_type_468.source)
+          } else if (value_type_571 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_571.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_571 instanceof RegExp) {
+            json += asString(value_type_571.source)
           } else {
-            json += asString(value_type_468.toString())
+            json += asString(value_type_571.toString())
           }
         } else {
-          json += asString(value_type_468)
+          json += asString(value_type_571)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_probability_469 = obj["probability"]
-      if (value_probability_469 !== undefined) {
+      const value_probability_572 = obj["probability"]
+      if (value_probability_572 !== undefined) {
         json += ",\"probability\":"
-        json += asInteger(value_probability_469)
+        json += asInteger(value_probability_572)
       } else {
         throw new Error('"probability" is required!')
       }
       
-      const value_forecastCategory_470 = obj["forecastCategory"]
-      if (value_forecastCategory_470 !== undefined) {
+      const value_forecastCategory_573 = obj["forecastCategory"]
+      if (value_forecastCategory_573 !== undefined) {
         json += ",\"forecastCategory\":"
         
-        if (typeof value_forecastCategory_470 !== 'string') {
-          if (value_forecastCategory_470 === null) {
+        if (typeof value_forecastCategory_573 !== 'string') {
+          if (value_forecastCategory_573 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_forecastCategory_470 instanceof Date) {
-            json += JSON_STR_QUOTE + value_forecastCategory_470.toISOString() + JSON_STR_QUOTE
-          } else if (value_forecastCategory_470 instanceof RegExp) {
-            json += asString(value_forecastCategory_470.source)
+          } else if (value_forecastCategory_573 instanceof Date) {
+            json += JSON_STR_QUOTE + value_forecastCategory_573.toISOString() + JSON_STR_QUOTE
+          } else if (value_forecastCategory_573 instanceof RegExp) {
+            json += asString(value_forecastCategory_573.source)
           } else {
-            json += asString(value_forecastCategory_470.toString())
+            json += asString(value_forecastCategory_573.toString())
           }
         } else {
-          json += asString(value_forecastCategory_470)
+          json += asString(value_forecastCategory_573)
         }
         
       } else {
@@ -8315,7 +11009,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityExpanded#"
-      function anonymous102 (input) {
+      function anonymous113 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8323,68 +11017,68 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_458 = false
+        let addComma_561 = false
 
-          const value_owner_459 = obj["owner"]
-          if (value_owner_459 !== undefined) {
-            json += addComma_458 ? ",\"owner\":" : ((addComma_458 = true), "{\"owner\":")
+          const value_owner_562 = obj["owner"]
+          if (value_owner_562 !== undefined) {
+            json += addComma_561 ? ",\"owner\":" : ((addComma_561 = true), "{\"owner\":")
             
-      if (value_owner_459 === null) {
+      if (value_owner_562 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_459)
+    json += anonymous20(value_owner_562)
       }
     
           }
 
-          const value_account_460 = obj["account"]
-          if (value_account_460 !== undefined) {
-            json += addComma_458 ? ",\"account\":" : ((addComma_458 = true), "{\"account\":")
+          const value_account_563 = obj["account"]
+          if (value_account_563 !== undefined) {
+            json += addComma_561 ? ",\"account\":" : ((addComma_561 = true), "{\"account\":")
             
-      if (value_account_460 === null) {
+      if (value_account_563 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_account_460)
+    json += anonymous26(value_account_563)
       }
     
           }
 
-          const value_primaryContact_461 = obj["primaryContact"]
-          if (value_primaryContact_461 !== undefined) {
-            json += addComma_458 ? ",\"primaryContact\":" : ((addComma_458 = true), "{\"primaryContact\":")
+          const value_primaryContact_564 = obj["primaryContact"]
+          if (value_primaryContact_564 !== undefined) {
+            json += addComma_561 ? ",\"primaryContact\":" : ((addComma_561 = true), "{\"primaryContact\":")
             
-      if (value_primaryContact_461 === null) {
+      if (value_primaryContact_564 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value_primaryContact_461)
+    json += anonymous84(value_primaryContact_564)
       }
     
           }
 
-          const value_stage_462 = obj["stage"]
-          if (value_stage_462 !== undefined) {
-            json += addComma_458 ? ",\"stage\":" : ((addComma_458 = true), "{\"stage\":")
+          const value_stage_565 = obj["stage"]
+          if (value_stage_565 !== undefined) {
+            json += addComma_561 ? ",\"stage\":" : ((addComma_561 = true), "{\"stage\":")
             
-      if (value_stage_462 === null) {
+      if (value_stage_565 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous103(value_stage_462)
+    json += anonymous114(value_stage_565)
       }
     
           }
 
-          const value_originLead_471 = obj["originLead"]
-          if (value_originLead_471 !== undefined) {
-            json += addComma_458 ? ",\"originLead\":" : ((addComma_458 = true), "{\"originLead\":")
+          const value_originLead_574 = obj["originLead"]
+          if (value_originLead_574 !== undefined) {
+            json += addComma_561 ? ",\"originLead\":" : ((addComma_561 = true), "{\"originLead\":")
             
-      if (value_originLead_471 === null) {
+      if (value_originLead_574 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous95(value_originLead_471)
+    json += anonymous106(value_originLead_574)
       }
     
           }
-if (!addComma_458) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_561) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -8392,7 +11086,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Opportunity#"
-      function anonymous100 (input) {
+      function anonymous111 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -8401,88 +11095,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_424 = obj["id"]
-      if (value_id_424 !== undefined) {
+      const value_id_527 = obj["id"]
+      if (value_id_527 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_424 !== 'string') {
-          if (value_id_424 === null) {
+        if (typeof value_id_527 !== 'string') {
+          if (value_id_527 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_424 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_424.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_424 instanceof RegExp) {
-            json += asString(value_id_424.source)
+          } else if (value_id_527 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_527.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_527 instanceof RegExp) {
+            json += asString(value_id_527.source)
           } else {
-            json += asString(value_id_424.toString())
+            json += asString(value_id_527.toString())
           }
         } else {
-          json += asString(value_id_424)
+          json += asString(value_id_527)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_425 = obj["version"]
-      if (value_version_425 !== undefined) {
+      const value_version_528 = obj["version"]
+      if (value_version_528 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_425)
+        json += asInteger(value_version_528)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_426 = obj["createdAt"]
-      if (value_createdAt_426 !== undefined) {
+      const value_createdAt_529 = obj["createdAt"]
+      if (value_createdAt_529 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_426)
+        json += asDateTime(value_createdAt_529)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_427 = obj["createdBy"]
-      if (value_createdBy_427 !== undefined) {
+      const value_createdBy_530 = obj["createdBy"]
+      if (value_createdBy_530 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_427)
+        json += anonymous23(value_createdBy_530)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_428 = obj["updatedAt"]
-      if (value_updatedAt_428 !== undefined) {
+      const value_updatedAt_531 = obj["updatedAt"]
+      if (value_updatedAt_531 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_428)
+        json += asDateTime(value_updatedAt_531)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_429 = obj["updatedBy"]
-      if (value_updatedBy_429 !== undefined) {
+      const value_updatedBy_532 = obj["updatedBy"]
+      if (value_updatedBy_532 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_429)
+        json += anonymous23(value_updatedBy_532)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_430 = obj["deletedAt"]
-      if (value_deletedAt_430 !== undefined) {
+      const value_deletedAt_533 = obj["deletedAt"]
+      if (value_deletedAt_533 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_430 === null) {
+          if (value_deletedAt_533 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_430 === "string" ||
-            value_deletedAt_430 === null ||
-            value_deletedAt_430 instanceof Date ||
-            value_deletedAt_430 instanceof RegExp ||
+            typeof value_deletedAt_533 === "string" ||
+            value_deletedAt_533 === null ||
+            value_deletedAt_533 instanceof Date ||
+            value_deletedAt_533 instanceof RegExp ||
             (
-              typeof value_deletedAt_430 === "object" &&
-              typeof value_deletedAt_430.toString === "function" &&
-              value_deletedAt_430.toString !== Object.prototype.toString
+              typeof value_deletedAt_533 === "object" &&
+              typeof value_deletedAt_533.toString === "function" &&
+              value_deletedAt_533.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_430)
+            json += asDateTime(value_deletedAt_533)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -8491,60 +11185,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_431 = obj["ownerId"]
-      if (value_ownerId_431 !== undefined) {
+      const value_ownerId_534 = obj["ownerId"]
+      if (value_ownerId_534 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_431 !== 'string') {
-          if (value_ownerId_431 === null) {
+        if (typeof value_ownerId_534 !== 'string') {
+          if (value_ownerId_534 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_431 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_431.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_431 instanceof RegExp) {
-            json += asString(value_ownerId_431.source)
+          } else if (value_ownerId_534 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_534.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_534 instanceof RegExp) {
+            json += asString(value_ownerId_534.source)
           } else {
-            json += asString(value_ownerId_431.toString())
+            json += asString(value_ownerId_534.toString())
           }
         } else {
-          json += asString(value_ownerId_431)
+          json += asString(value_ownerId_534)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_432 = obj["teamId"]
-      if (value_teamId_432 !== undefined) {
+      const value_teamId_535 = obj["teamId"]
+      if (value_teamId_535 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_432 === null) {
+          if (value_teamId_535 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_432 === "string" ||
-            value_teamId_432 === null ||
-            value_teamId_432 instanceof Date ||
-            value_teamId_432 instanceof RegExp ||
+            typeof value_teamId_535 === "string" ||
+            value_teamId_535 === null ||
+            value_teamId_535 instanceof Date ||
+            value_teamId_535 instanceof RegExp ||
             (
-              typeof value_teamId_432 === "object" &&
-              typeof value_teamId_432.toString === "function" &&
-              value_teamId_432.toString !== Object.prototype.toString
+              typeof value_teamId_535 === "object" &&
+              typeof value_teamId_535.toString === "function" &&
+              value_teamId_535.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_432 !== 'string') {
-          if (value_teamId_432 === null) {
+        if (typeof value_teamId_535 !== 'string') {
+          if (value_teamId_535 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_432 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_432.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_432 instanceof RegExp) {
-            json += asString(value_teamId_432.source)
+          } else if (value_teamId_535 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_535.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_535 instanceof RegExp) {
+            json += asString(value_teamId_535.source)
           } else {
-            json += asString(value_teamId_432.toString())
+            json += asString(value_teamId_535.toString())
           }
         } else {
-          json += asString(value_teamId_432)
+          json += asString(value_teamId_535)
         }
         
           }
@@ -8555,76 +11249,76 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_433 = obj["tags"]
-      if (value_tags_433 !== undefined) {
+      const value_tags_536 = obj["tags"]
+      if (value_tags_536 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_433)
+        json += anonymous27(value_tags_536)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_434 = obj["customFields"]
-      if (value_customFields_434 !== undefined) {
+      const value_customFields_537 = obj["customFields"]
+      if (value_customFields_537 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_434)
+        json += JSON.stringify(value_customFields_537)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_name_435 = obj["name"]
-      if (value_name_435 !== undefined) {
+      const value_name_538 = obj["name"]
+      if (value_name_538 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_435 !== 'string') {
-          if (value_name_435 === null) {
+        if (typeof value_name_538 !== 'string') {
+          if (value_name_538 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_435 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_435.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_435 instanceof RegExp) {
-            json += asString(value_name_435.source)
+          } else if (value_name_538 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_538.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_538 instanceof RegExp) {
+            json += asString(value_name_538.source)
           } else {
-            json += asString(value_name_435.toString())
+            json += asString(value_name_538.toString())
           }
         } else {
-          json += asString(value_name_435)
+          json += asString(value_name_538)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_accountId_436 = obj["accountId"]
-      if (value_accountId_436 !== undefined) {
+      const value_accountId_539 = obj["accountId"]
+      if (value_accountId_539 !== undefined) {
         json += ",\"accountId\":"
         
-          if (value_accountId_436 === null) {
+          if (value_accountId_539 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_accountId_436 === "string" ||
-            value_accountId_436 === null ||
-            value_accountId_436 instanceof Date ||
-            value_accountId_436 instanceof RegExp ||
+            typeof value_accountId_539 === "string" ||
+            value_accountId_539 === null ||
+            value_accountId_539 instanceof Date ||
+            value_accountId_539 instanceof RegExp ||
             (
-              typeof value_accountId_436 === "object" &&
-              typeof value_accountId_436.toString === "function" &&
-              value_accountId_436.toString !== Object.prototype.toString
+              typeof value_accountId_539 === "object" &&
+              typeof value_accountId_539.toString === "function" &&
+              value_accountId_539.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_accountId_436 !== 'string') {
-          if (value_accountId_436 === null) {
+        if (typeof value_accountId_539 !== 'string') {
+          if (value_accountId_539 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_accountId_436 instanceof Date) {
-            json += JSON_STR_QUOTE + value_accountId_436.toISOString() + JSON_STR_QUOTE
-          } else if (value_accountId_436 instanceof RegExp) {
-            json += asString(value_accountId_436.source)
+          } else if (value_accountId_539 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_539.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_539 instanceof RegExp) {
+            json += asString(value_accountId_539.source)
           } else {
-            json += asString(value_accountId_436.toString())
+            json += asString(value_accountId_539.toString())
           }
         } else {
-          json += asString(value_accountId_436)
+          json += asString(value_accountId_539)
         }
         
           }
@@ -8635,38 +11329,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"accountId" is required!')
       }
       
-      const value_primaryContactId_437 = obj["primaryContactId"]
-      if (value_primaryContactId_437 !== undefined) {
+      const value_primaryContactId_540 = obj["primaryContactId"]
+      if (value_primaryContactId_540 !== undefined) {
         json += ",\"primaryContactId\":"
         
-          if (value_primaryContactId_437 === null) {
+          if (value_primaryContactId_540 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_primaryContactId_437 === "string" ||
-            value_primaryContactId_437 === null ||
-            value_primaryContactId_437 instanceof Date ||
-            value_primaryContactId_437 instanceof RegExp ||
+            typeof value_primaryContactId_540 === "string" ||
+            value_primaryContactId_540 === null ||
+            value_primaryContactId_540 instanceof Date ||
+            value_primaryContactId_540 instanceof RegExp ||
             (
-              typeof value_primaryContactId_437 === "object" &&
-              typeof value_primaryContactId_437.toString === "function" &&
-              value_primaryContactId_437.toString !== Object.prototype.toString
+              typeof value_primaryContactId_540 === "object" &&
+              typeof value_primaryContactId_540.toString === "function" &&
+              value_primaryContactId_540.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_primaryContactId_437 !== 'string') {
-          if (value_primaryContactId_437 === null) {
+        if (typeof value_primaryContactId_540 !== 'string') {
+          if (value_primaryContactId_540 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_primaryContactId_437 instanceof Date) {
-            json += JSON_STR_QUOTE + value_primaryContactId_437.toISOString() + JSON_STR_QUOTE
-          } else if (value_primaryContactId_437 instanceof RegExp) {
-            json += asString(value_primaryContactId_437.source)
+          } else if (value_primaryContactId_540 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_540.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_540 instanceof RegExp) {
+            json += asString(value_primaryContactId_540.source)
           } else {
-            json += asString(value_primaryContactId_437.toString())
+            json += asString(value_primaryContactId_540.toString())
           }
         } else {
-          json += asString(value_primaryContactId_437)
+          json += asString(value_primaryContactId_540)
         }
         
           }
@@ -8677,38 +11371,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"primaryContactId" is required!')
       }
       
-      const value_stageId_438 = obj["stageId"]
-      if (value_stageId_438 !== undefined) {
+      const value_stageId_541 = obj["stageId"]
+      if (value_stageId_541 !== undefined) {
         json += ",\"stageId\":"
         
-        if (typeof value_stageId_438 !== 'string') {
-          if (value_stageId_438 === null) {
+        if (typeof value_stageId_541 !== 'string') {
+          if (value_stageId_541 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_stageId_438 instanceof Date) {
-            json += JSON_STR_QUOTE + value_stageId_438.toISOString() + JSON_STR_QUOTE
-          } else if (value_stageId_438 instanceof RegExp) {
-            json += asString(value_stageId_438.source)
+          } else if (value_stageId_541 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_541.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_541 instanceof RegExp) {
+            json += asString(value_stageId_541.source)
           } else {
-            json += asString(value_stageId_438.toString())
+            json += asString(value_stageId_541.toString())
           }
         } else {
-          json += asString(value_stageId_438)
+          json += asString(value_stageId_541)
         }
         
       } else {
         throw new Error('"stageId" is required!')
       }
       
-      const value_amount_439 = obj["amount"]
-      if (value_amount_439 !== undefined) {
+      const value_amount_542 = obj["amount"]
+      if (value_amount_542 !== undefined) {
         json += ",\"amount\":"
         
-          if (value_amount_439 === null) {
+          if (value_amount_542 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_amount_439 === "object" && !Array.isArray(value_amount_439)) || value_amount_439 === null) {
-            json += anonymous101(value_amount_439)
+          else if((typeof value_amount_542 === "object" && !Array.isArray(value_amount_542)) || value_amount_542 === null) {
+            json += anonymous112(value_amount_542)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -8717,16 +11411,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"amount" is required!')
       }
       
-      const value_probability_443 = obj["probability"]
-      if (value_probability_443 !== undefined) {
+      const value_probability_546 = obj["probability"]
+      if (value_probability_546 !== undefined) {
         json += ",\"probability\":"
         
-          if (value_probability_443 === null) {
+          if (value_probability_546 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_probability_443) || value_probability_443 === null) {
-            json += asInteger(value_probability_443)
+          else if(Number.isInteger(value_probability_546) || value_probability_546 === null) {
+            json += asInteger(value_probability_546)
           }
         
     else throw new TypeError("The value of 'Opportunity#/properties/probability' does not match schema definition.")
@@ -8735,26 +11429,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"probability" is required!')
       }
       
-      const value_expectedCloseDate_444 = obj["expectedCloseDate"]
-      if (value_expectedCloseDate_444 !== undefined) {
+      const value_expectedCloseDate_547 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_547 !== undefined) {
         json += ",\"expectedCloseDate\":"
         
-          if (value_expectedCloseDate_444 === null) {
+          if (value_expectedCloseDate_547 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_expectedCloseDate_444 === "string" ||
-            value_expectedCloseDate_444 === null ||
-            value_expectedCloseDate_444 instanceof Date ||
-            value_expectedCloseDate_444 instanceof RegExp ||
+            typeof value_expectedCloseDate_547 === "string" ||
+            value_expectedCloseDate_547 === null ||
+            value_expectedCloseDate_547 instanceof Date ||
+            value_expectedCloseDate_547 instanceof RegExp ||
             (
-              typeof value_expectedCloseDate_444 === "object" &&
-              typeof value_expectedCloseDate_444.toString === "function" &&
-              value_expectedCloseDate_444.toString !== Object.prototype.toString
+              typeof value_expectedCloseDate_547 === "object" &&
+              typeof value_expectedCloseDate_547.toString === "function" &&
+              value_expectedCloseDate_547.toString !== Object.prototype.toString
             )
           ) {
-            json += asDate(value_expectedCloseDate_444)
+            json += asDate(value_expectedCloseDate_547)
           }
         
     else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
@@ -8763,38 +11457,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"expectedCloseDate" is required!')
       }
       
-      const value_lostReason_445 = obj["lostReason"]
-      if (value_lostReason_445 !== undefined) {
+      const value_lostReason_548 = obj["lostReason"]
+      if (value_lostReason_548 !== undefined) {
         json += ",\"lostReason\":"
         
-          if (value_lostReason_445 === null) {
+          if (value_lostReason_548 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lostReason_445 === "string" ||
-            value_lostReason_445 === null ||
-            value_lostReason_445 instanceof Date ||
-            value_lostReason_445 instanceof RegExp ||
+            typeof value_lostReason_548 === "string" ||
+            value_lostReason_548 === null ||
+            value_lostReason_548 instanceof Date ||
+            value_lostReason_548 instanceof RegExp ||
             (
-              typeof value_lostReason_445 === "object" &&
-              typeof value_lostReason_445.toString === "function" &&
-              value_lostReason_445.toString !== Object.prototype.toString
+              typeof value_lostReason_548 === "object" &&
+              typeof value_lostReason_548.toString === "function" &&
+              value_lostReason_548.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lostReason_445 !== 'string') {
-          if (value_lostReason_445 === null) {
+        if (typeof value_lostReason_548 !== 'string') {
+          if (value_lostReason_548 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lostReason_445 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lostReason_445.toISOString() + JSON_STR_QUOTE
-          } else if (value_lostReason_445 instanceof RegExp) {
-            json += asString(value_lostReason_445.source)
+          } else if (value_lostReason_548 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_548.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_548 instanceof RegExp) {
+            json += asString(value_lostReason_548.source)
           } else {
-            json += asString(value_lostReason_445.toString())
+            json += asString(value_lostReason_548.toString())
           }
         } else {
-          json += asString(value_lostReason_445)
+          json += asString(value_lostReason_548)
         }
         
           }
@@ -8805,38 +11499,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lostReason" is required!')
       }
       
-      const value_type_446 = obj["type"]
-      if (value_type_446 !== undefined) {
+      const value_type_549 = obj["type"]
+      if (value_type_549 !== undefined) {
         json += ",\"type\":"
         
-          if (value_type_446 === null) {
+          if (value_type_549 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_type_446 === "string" ||
-            value_type_446 === null ||
-            value_type_446 instanceof Date ||
-            value_type_446 instanceof RegExp ||
+            typeof value_type_549 === "string" ||
+            value_type_549 === null ||
+            value_type_549 instanceof Date ||
+            value_type_549 instanceof RegExp ||
             (
-              typeof value_type_446 === "object" &&
-              typeof value_type_446.toString === "function" &&
-              value_type_446.toString !== Object.prototype.toString
+              typeof value_type_549 === "object" &&
+              typeof value_type_549.toString === "function" &&
+              value_type_549.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_type_446 !== 'string') {
-          if (value_type_446 === null) {
+        if (typeof value_type_549 !== 'string') {
+          if (value_type_549 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_446 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_446.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_446 instanceof RegExp) {
-            json += asString(value_type_446.source)
+          } else if (value_type_549 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_549.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_549 instanceof RegExp) {
+            json += asString(value_type_549.source)
           } else {
-            json += asString(value_type_446.toString())
+            json += asString(value_type_549.toString())
           }
         } else {
-          json += asString(value_type_446)
+          json += asString(value_type_549)
         }
         
           }
@@ -8847,38 +11541,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"type" is required!')
       }
       
-      const value_source_447 = obj["source"]
-      if (value_source_447 !== undefined) {
+      const value_source_550 = obj["source"]
+      if (value_source_550 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_447 === null) {
+          if (value_source_550 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_447 === "string" ||
-            value_source_447 === null ||
-            value_source_447 instanceof Date ||
-            value_source_447 instanceof RegExp ||
+            typeof value_source_550 === "string" ||
+            value_source_550 === null ||
+            value_source_550 instanceof Date ||
+            value_source_550 instanceof RegExp ||
             (
-              typeof value_source_447 === "object" &&
-              typeof value_source_447.toString === "function" &&
-              value_source_447.toString !== Object.prototype.toString
+              typeof value_source_550 === "object" &&
+              typeof value_source_550.toString === "function" &&
+              value_source_550.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_447 !== 'string') {
-          if (value_source_447 === null) {
+        if (typeof value_source_550 !== 'string') {
+          if (value_source_550 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_447 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_447.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_447 instanceof RegExp) {
-            json += asString(value_source_447.source)
+          } else if (value_source_550 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_550.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_550 instanceof RegExp) {
+            json += asString(value_source_550.source)
           } else {
-            json += asString(value_source_447.toString())
+            json += asString(value_source_550.toString())
           }
         } else {
-          json += asString(value_source_447)
+          json += asString(value_source_550)
         }
         
           }
@@ -8889,38 +11583,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_nextStep_448 = obj["nextStep"]
-      if (value_nextStep_448 !== undefined) {
+      const value_nextStep_551 = obj["nextStep"]
+      if (value_nextStep_551 !== undefined) {
         json += ",\"nextStep\":"
         
-          if (value_nextStep_448 === null) {
+          if (value_nextStep_551 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_nextStep_448 === "string" ||
-            value_nextStep_448 === null ||
-            value_nextStep_448 instanceof Date ||
-            value_nextStep_448 instanceof RegExp ||
+            typeof value_nextStep_551 === "string" ||
+            value_nextStep_551 === null ||
+            value_nextStep_551 instanceof Date ||
+            value_nextStep_551 instanceof RegExp ||
             (
-              typeof value_nextStep_448 === "object" &&
-              typeof value_nextStep_448.toString === "function" &&
-              value_nextStep_448.toString !== Object.prototype.toString
+              typeof value_nextStep_551 === "object" &&
+              typeof value_nextStep_551.toString === "function" &&
+              value_nextStep_551.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_nextStep_448 !== 'string') {
-          if (value_nextStep_448 === null) {
+        if (typeof value_nextStep_551 !== 'string') {
+          if (value_nextStep_551 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_nextStep_448 instanceof Date) {
-            json += JSON_STR_QUOTE + value_nextStep_448.toISOString() + JSON_STR_QUOTE
-          } else if (value_nextStep_448 instanceof RegExp) {
-            json += asString(value_nextStep_448.source)
+          } else if (value_nextStep_551 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_551.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_551 instanceof RegExp) {
+            json += asString(value_nextStep_551.source)
           } else {
-            json += asString(value_nextStep_448.toString())
+            json += asString(value_nextStep_551.toString())
           }
         } else {
-          json += asString(value_nextStep_448)
+          json += asString(value_nextStep_551)
         }
         
           }
@@ -8931,38 +11625,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"nextStep" is required!')
       }
       
-      const value_competitor_449 = obj["competitor"]
-      if (value_competitor_449 !== undefined) {
+      const value_competitor_552 = obj["competitor"]
+      if (value_competitor_552 !== undefined) {
         json += ",\"competitor\":"
         
-          if (value_competitor_449 === null) {
+          if (value_competitor_552 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_competitor_449 === "string" ||
-            value_competitor_449 === null ||
-            value_competitor_449 instanceof Date ||
-            value_competitor_449 instanceof RegExp ||
+            typeof value_competitor_552 === "string" ||
+            value_competitor_552 === null ||
+            value_competitor_552 instanceof Date ||
+            value_competitor_552 instanceof RegExp ||
             (
-              typeof value_competitor_449 === "object" &&
-              typeof value_competitor_449.toString === "function" &&
-              value_competitor_449.toString !== Object.prototype.toString
+              typeof value_competitor_552 === "object" &&
+              typeof value_competitor_552.toString === "function" &&
+              value_competitor_552.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_competitor_449 !== 'string') {
-          if (value_competitor_449 === null) {
+        if (typeof value_competitor_552 !== 'string') {
+          if (value_competitor_552 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_competitor_449 instanceof Date) {
-            json += JSON_STR_QUOTE + value_competitor_449.toISOString() + JSON_STR_QUOTE
-          } else if (value_competitor_449 instanceof RegExp) {
-            json += asString(value_competitor_449.source)
+          } else if (value_competitor_552 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_552.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_552 instanceof RegExp) {
+            json += asString(value_competitor_552.source)
           } else {
-            json += asString(value_competitor_449.toString())
+            json += asString(value_competitor_552.toString())
           }
         } else {
-          json += asString(value_competitor_449)
+          json += asString(value_competitor_552)
         }
         
           }
@@ -8973,38 +11667,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"competitor" is required!')
       }
       
-      const value_description_450 = obj["description"]
-      if (value_description_450 !== undefined) {
+      const value_description_553 = obj["description"]
+      if (value_description_553 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_450 === null) {
+          if (value_description_553 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_450 === "string" ||
-            value_description_450 === null ||
-            value_description_450 instanceof Date ||
-            value_description_450 instanceof RegExp ||
+            typeof value_description_553 === "string" ||
+            value_description_553 === null ||
+            value_description_553 instanceof Date ||
+            value_description_553 instanceof RegExp ||
             (
-              typeof value_description_450 === "object" &&
-              typeof value_description_450.toString === "function" &&
-              value_description_450.toString !== Object.prototype.toString
+              typeof value_description_553 === "object" &&
+              typeof value_description_553.toString === "function" &&
+              value_description_553.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_450 !== 'string') {
-          if (value_description_450 === null) {
+        if (typeof value_description_553 !== 'string') {
+          if (value_description_553 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_450 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_450.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_450 instanceof RegExp) {
-            json += asString(value_description_450.source)
+          } else if (value_description_553 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_553.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_553 instanceof RegExp) {
+            json += asString(value_description_553.source)
           } else {
-            json += asString(value_description_450.toString())
+            json += asString(value_description_553.toString())
           }
         } else {
-          json += asString(value_description_450)
+          json += asString(value_description_553)
         }
         
           }
@@ -9015,78 +11709,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_pipelineId_451 = obj["pipelineId"]
-      if (value_pipelineId_451 !== undefined) {
+      const value_pipelineId_554 = obj["pipelineId"]
+      if (value_pipelineId_554 !== undefined) {
         json += ",\"pipelineId\":"
         
-        if (typeof value_pipelineId_451 !== 'string') {
-          if (value_pipelineId_451 === null) {
+        if (typeof value_pipelineId_554 !== 'string') {
+          if (value_pipelineId_554 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pipelineId_451 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pipelineId_451.toISOString() + JSON_STR_QUOTE
-          } else if (value_pipelineId_451 instanceof RegExp) {
-            json += asString(value_pipelineId_451.source)
+          } else if (value_pipelineId_554 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_554.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_554 instanceof RegExp) {
+            json += asString(value_pipelineId_554.source)
           } else {
-            json += asString(value_pipelineId_451.toString())
+            json += asString(value_pipelineId_554.toString())
           }
         } else {
-          json += asString(value_pipelineId_451)
+          json += asString(value_pipelineId_554)
         }
         
       } else {
         throw new Error('"pipelineId" is required!')
       }
       
-      const value_status_452 = obj["status"]
-      if (value_status_452 !== undefined) {
+      const value_status_555 = obj["status"]
+      if (value_status_555 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_452 !== 'string') {
-          if (value_status_452 === null) {
+        if (typeof value_status_555 !== 'string') {
+          if (value_status_555 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_452 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_452.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_452 instanceof RegExp) {
-            json += asString(value_status_452.source)
+          } else if (value_status_555 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_555.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_555 instanceof RegExp) {
+            json += asString(value_status_555.source)
           } else {
-            json += asString(value_status_452.toString())
+            json += asString(value_status_555.toString())
           }
         } else {
-          json += asString(value_status_452)
+          json += asString(value_status_555)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_stageEnteredAt_453 = obj["stageEnteredAt"]
-      if (value_stageEnteredAt_453 !== undefined) {
+      const value_stageEnteredAt_556 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_556 !== undefined) {
         json += ",\"stageEnteredAt\":"
-        json += asDateTime(value_stageEnteredAt_453)
+        json += asDateTime(value_stageEnteredAt_556)
       } else {
         throw new Error('"stageEnteredAt" is required!')
       }
       
-      const value_closedAt_454 = obj["closedAt"]
-      if (value_closedAt_454 !== undefined) {
+      const value_closedAt_557 = obj["closedAt"]
+      if (value_closedAt_557 !== undefined) {
         json += ",\"closedAt\":"
         
-          if (value_closedAt_454 === null) {
+          if (value_closedAt_557 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_closedAt_454 === "string" ||
-            value_closedAt_454 === null ||
-            value_closedAt_454 instanceof Date ||
-            value_closedAt_454 instanceof RegExp ||
+            typeof value_closedAt_557 === "string" ||
+            value_closedAt_557 === null ||
+            value_closedAt_557 instanceof Date ||
+            value_closedAt_557 instanceof RegExp ||
             (
-              typeof value_closedAt_454 === "object" &&
-              typeof value_closedAt_454.toString === "function" &&
-              value_closedAt_454.toString !== Object.prototype.toString
+              typeof value_closedAt_557 === "object" &&
+              typeof value_closedAt_557.toString === "function" &&
+              value_closedAt_557.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_closedAt_454)
+            json += asDateTime(value_closedAt_557)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -9095,38 +11789,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"closedAt" is required!')
       }
       
-      const value_originLeadId_455 = obj["originLeadId"]
-      if (value_originLeadId_455 !== undefined) {
+      const value_originLeadId_558 = obj["originLeadId"]
+      if (value_originLeadId_558 !== undefined) {
         json += ",\"originLeadId\":"
         
-          if (value_originLeadId_455 === null) {
+          if (value_originLeadId_558 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_originLeadId_455 === "string" ||
-            value_originLeadId_455 === null ||
-            value_originLeadId_455 instanceof Date ||
-            value_originLeadId_455 instanceof RegExp ||
+            typeof value_originLeadId_558 === "string" ||
+            value_originLeadId_558 === null ||
+            value_originLeadId_558 instanceof Date ||
+            value_originLeadId_558 instanceof RegExp ||
             (
-              typeof value_originLeadId_455 === "object" &&
-              typeof value_originLeadId_455.toString === "function" &&
-              value_originLeadId_455.toString !== Object.prototype.toString
+              typeof value_originLeadId_558 === "object" &&
+              typeof value_originLeadId_558.toString === "function" &&
+              value_originLeadId_558.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_originLeadId_455 !== 'string') {
-          if (value_originLeadId_455 === null) {
+        if (typeof value_originLeadId_558 !== 'string') {
+          if (value_originLeadId_558 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_originLeadId_455 instanceof Date) {
-            json += JSON_STR_QUOTE + value_originLeadId_455.toISOString() + JSON_STR_QUOTE
-          } else if (value_originLeadId_455 instanceof RegExp) {
-            json += asString(value_originLeadId_455.source)
+          } else if (value_originLeadId_558 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_558.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_558 instanceof RegExp) {
+            json += asString(value_originLeadId_558.source)
           } else {
-            json += asString(value_originLeadId_455.toString())
+            json += asString(value_originLeadId_558.toString())
           }
         } else {
-          json += asString(value_originLeadId_455)
+          json += asString(value_originLeadId_558)
         }
         
           }
@@ -9137,16 +11831,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"originLeadId" is required!')
       }
       
-      const value_externalIds_456 = obj["externalIds"]
-      if (value_externalIds_456 !== undefined) {
+      const value_externalIds_559 = obj["externalIds"]
+      if (value_externalIds_559 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_456)
+        json += anonymous31(value_externalIds_559)
       }
 
-      const value_expanded_457 = obj["expanded"]
-      if (value_expanded_457 !== undefined) {
+      const value_expanded_560 = obj["expanded"]
+      if (value_expanded_560 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous102(value_expanded_457)
+        json += anonymous113(value_expanded_560)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -9155,7 +11849,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadExpanded#"
-      function anonymous99 (input) {
+      function anonymous110 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9163,56 +11857,56 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_418 = false
+        let addComma_521 = false
 
-          const value_owner_419 = obj["owner"]
-          if (value_owner_419 !== undefined) {
-            json += addComma_418 ? ",\"owner\":" : ((addComma_418 = true), "{\"owner\":")
+          const value_owner_522 = obj["owner"]
+          if (value_owner_522 !== undefined) {
+            json += addComma_521 ? ",\"owner\":" : ((addComma_521 = true), "{\"owner\":")
             
-      if (value_owner_419 === null) {
+      if (value_owner_522 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous20(value_owner_419)
+    json += anonymous20(value_owner_522)
       }
     
           }
 
-          const value_convertedAccount_420 = obj["convertedAccount"]
-          if (value_convertedAccount_420 !== undefined) {
-            json += addComma_418 ? ",\"convertedAccount\":" : ((addComma_418 = true), "{\"convertedAccount\":")
+          const value_convertedAccount_523 = obj["convertedAccount"]
+          if (value_convertedAccount_523 !== undefined) {
+            json += addComma_521 ? ",\"convertedAccount\":" : ((addComma_521 = true), "{\"convertedAccount\":")
             
-      if (value_convertedAccount_420 === null) {
+      if (value_convertedAccount_523 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_convertedAccount_420)
+    json += anonymous26(value_convertedAccount_523)
       }
     
           }
 
-          const value_convertedContact_421 = obj["convertedContact"]
-          if (value_convertedContact_421 !== undefined) {
-            json += addComma_418 ? ",\"convertedContact\":" : ((addComma_418 = true), "{\"convertedContact\":")
+          const value_convertedContact_524 = obj["convertedContact"]
+          if (value_convertedContact_524 !== undefined) {
+            json += addComma_521 ? ",\"convertedContact\":" : ((addComma_521 = true), "{\"convertedContact\":")
             
-      if (value_convertedContact_421 === null) {
+      if (value_convertedContact_524 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value_convertedContact_421)
+    json += anonymous84(value_convertedContact_524)
       }
     
           }
 
-          const value_convertedOpportunity_422 = obj["convertedOpportunity"]
-          if (value_convertedOpportunity_422 !== undefined) {
-            json += addComma_418 ? ",\"convertedOpportunity\":" : ((addComma_418 = true), "{\"convertedOpportunity\":")
+          const value_convertedOpportunity_525 = obj["convertedOpportunity"]
+          if (value_convertedOpportunity_525 !== undefined) {
+            json += addComma_521 ? ",\"convertedOpportunity\":" : ((addComma_521 = true), "{\"convertedOpportunity\":")
             
-      if (value_convertedOpportunity_422 === null) {
+      if (value_convertedOpportunity_525 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous100(value_convertedOpportunity_422)
+    json += anonymous111(value_convertedOpportunity_525)
       }
     
           }
-if (!addComma_418) json += JSON_STR_BEGIN_OBJECT
+if (!addComma_521) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -9220,7 +11914,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Lead#"
-      function anonymous95 (input) {
+      function anonymous106 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -9229,88 +11923,88 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_362 = obj["id"]
-      if (value_id_362 !== undefined) {
+      const value_id_465 = obj["id"]
+      if (value_id_465 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_362 !== 'string') {
-          if (value_id_362 === null) {
+        if (typeof value_id_465 !== 'string') {
+          if (value_id_465 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_362 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_362.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_362 instanceof RegExp) {
-            json += asString(value_id_362.source)
+          } else if (value_id_465 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_465.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_465 instanceof RegExp) {
+            json += asString(value_id_465.source)
           } else {
-            json += asString(value_id_362.toString())
+            json += asString(value_id_465.toString())
           }
         } else {
-          json += asString(value_id_362)
+          json += asString(value_id_465)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_363 = obj["version"]
-      if (value_version_363 !== undefined) {
+      const value_version_466 = obj["version"]
+      if (value_version_466 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_363)
+        json += asInteger(value_version_466)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_364 = obj["createdAt"]
-      if (value_createdAt_364 !== undefined) {
+      const value_createdAt_467 = obj["createdAt"]
+      if (value_createdAt_467 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_364)
+        json += asDateTime(value_createdAt_467)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_365 = obj["createdBy"]
-      if (value_createdBy_365 !== undefined) {
+      const value_createdBy_468 = obj["createdBy"]
+      if (value_createdBy_468 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_365)
+        json += anonymous23(value_createdBy_468)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_366 = obj["updatedAt"]
-      if (value_updatedAt_366 !== undefined) {
+      const value_updatedAt_469 = obj["updatedAt"]
+      if (value_updatedAt_469 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_366)
+        json += asDateTime(value_updatedAt_469)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_367 = obj["updatedBy"]
-      if (value_updatedBy_367 !== undefined) {
+      const value_updatedBy_470 = obj["updatedBy"]
+      if (value_updatedBy_470 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_367)
+        json += anonymous23(value_updatedBy_470)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_deletedAt_368 = obj["deletedAt"]
-      if (value_deletedAt_368 !== undefined) {
+      const value_deletedAt_471 = obj["deletedAt"]
+      if (value_deletedAt_471 !== undefined) {
         json += ",\"deletedAt\":"
         
-          if (value_deletedAt_368 === null) {
+          if (value_deletedAt_471 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_deletedAt_368 === "string" ||
-            value_deletedAt_368 === null ||
-            value_deletedAt_368 instanceof Date ||
-            value_deletedAt_368 instanceof RegExp ||
+            typeof value_deletedAt_471 === "string" ||
+            value_deletedAt_471 === null ||
+            value_deletedAt_471 instanceof Date ||
+            value_deletedAt_471 instanceof RegExp ||
             (
-              typeof value_deletedAt_368 === "object" &&
-              typeof value_deletedAt_368.toString === "function" &&
-              value_deletedAt_368.toString !== Object.prototype.toString
+              typeof value_deletedAt_471 === "object" &&
+              typeof value_deletedAt_471.toString === "function" &&
+              value_deletedAt_471.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_deletedAt_368)
+            json += asDateTime(value_deletedAt_471)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -9319,60 +12013,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"deletedAt" is required!')
       }
       
-      const value_ownerId_369 = obj["ownerId"]
-      if (value_ownerId_369 !== undefined) {
+      const value_ownerId_472 = obj["ownerId"]
+      if (value_ownerId_472 !== undefined) {
         json += ",\"ownerId\":"
         
-        if (typeof value_ownerId_369 !== 'string') {
-          if (value_ownerId_369 === null) {
+        if (typeof value_ownerId_472 !== 'string') {
+          if (value_ownerId_472 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_369 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_369.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_369 instanceof RegExp) {
-            json += asString(value_ownerId_369.source)
+          } else if (value_ownerId_472 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_472.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_472 instanceof RegExp) {
+            json += asString(value_ownerId_472.source)
           } else {
-            json += asString(value_ownerId_369.toString())
+            json += asString(value_ownerId_472.toString())
           }
         } else {
-          json += asString(value_ownerId_369)
+          json += asString(value_ownerId_472)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_370 = obj["teamId"]
-      if (value_teamId_370 !== undefined) {
+      const value_teamId_473 = obj["teamId"]
+      if (value_teamId_473 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_370 === null) {
+          if (value_teamId_473 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_370 === "string" ||
-            value_teamId_370 === null ||
-            value_teamId_370 instanceof Date ||
-            value_teamId_370 instanceof RegExp ||
+            typeof value_teamId_473 === "string" ||
+            value_teamId_473 === null ||
+            value_teamId_473 instanceof Date ||
+            value_teamId_473 instanceof RegExp ||
             (
-              typeof value_teamId_370 === "object" &&
-              typeof value_teamId_370.toString === "function" &&
-              value_teamId_370.toString !== Object.prototype.toString
+              typeof value_teamId_473 === "object" &&
+              typeof value_teamId_473.toString === "function" &&
+              value_teamId_473.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_370 !== 'string') {
-          if (value_teamId_370 === null) {
+        if (typeof value_teamId_473 !== 'string') {
+          if (value_teamId_473 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_370 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_370.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_370 instanceof RegExp) {
-            json += asString(value_teamId_370.source)
+          } else if (value_teamId_473 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_473.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_473 instanceof RegExp) {
+            json += asString(value_teamId_473.source)
           } else {
-            json += asString(value_teamId_370.toString())
+            json += asString(value_teamId_473.toString())
           }
         } else {
-          json += asString(value_teamId_370)
+          json += asString(value_teamId_473)
         }
         
           }
@@ -9383,54 +12077,54 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_tags_371 = obj["tags"]
-      if (value_tags_371 !== undefined) {
+      const value_tags_474 = obj["tags"]
+      if (value_tags_474 !== undefined) {
         json += ",\"tags\":"
-        json += anonymous27(value_tags_371)
+        json += anonymous27(value_tags_474)
       } else {
         throw new Error('"tags" is required!')
       }
       
-      const value_customFields_372 = obj["customFields"]
-      if (value_customFields_372 !== undefined) {
+      const value_customFields_475 = obj["customFields"]
+      if (value_customFields_475 !== undefined) {
         json += ",\"customFields\":"
-        json += JSON.stringify(value_customFields_372)
+        json += JSON.stringify(value_customFields_475)
       } else {
         throw new Error('"customFields" is required!')
       }
       
-      const value_firstName_373 = obj["firstName"]
-      if (value_firstName_373 !== undefined) {
+      const value_firstName_476 = obj["firstName"]
+      if (value_firstName_476 !== undefined) {
         json += ",\"firstName\":"
         
-          if (value_firstName_373 === null) {
+          if (value_firstName_476 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_firstName_373 === "string" ||
-            value_firstName_373 === null ||
-            value_firstName_373 instanceof Date ||
-            value_firstName_373 instanceof RegExp ||
+            typeof value_firstName_476 === "string" ||
+            value_firstName_476 === null ||
+            value_firstName_476 instanceof Date ||
+            value_firstName_476 instanceof RegExp ||
             (
-              typeof value_firstName_373 === "object" &&
-              typeof value_firstName_373.toString === "function" &&
-              value_firstName_373.toString !== Object.prototype.toString
+              typeof value_firstName_476 === "object" &&
+              typeof value_firstName_476.toString === "function" &&
+              value_firstName_476.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_firstName_373 !== 'string') {
-          if (value_firstName_373 === null) {
+        if (typeof value_firstName_476 !== 'string') {
+          if (value_firstName_476 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_firstName_373 instanceof Date) {
-            json += JSON_STR_QUOTE + value_firstName_373.toISOString() + JSON_STR_QUOTE
-          } else if (value_firstName_373 instanceof RegExp) {
-            json += asString(value_firstName_373.source)
+          } else if (value_firstName_476 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_476.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_476 instanceof RegExp) {
+            json += asString(value_firstName_476.source)
           } else {
-            json += asString(value_firstName_373.toString())
+            json += asString(value_firstName_476.toString())
           }
         } else {
-          json += asString(value_firstName_373)
+          json += asString(value_firstName_476)
         }
         
           }
@@ -9441,38 +12135,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"firstName" is required!')
       }
       
-      const value_lastName_374 = obj["lastName"]
-      if (value_lastName_374 !== undefined) {
+      const value_lastName_477 = obj["lastName"]
+      if (value_lastName_477 !== undefined) {
         json += ",\"lastName\":"
         
-          if (value_lastName_374 === null) {
+          if (value_lastName_477 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_lastName_374 === "string" ||
-            value_lastName_374 === null ||
-            value_lastName_374 instanceof Date ||
-            value_lastName_374 instanceof RegExp ||
+            typeof value_lastName_477 === "string" ||
+            value_lastName_477 === null ||
+            value_lastName_477 instanceof Date ||
+            value_lastName_477 instanceof RegExp ||
             (
-              typeof value_lastName_374 === "object" &&
-              typeof value_lastName_374.toString === "function" &&
-              value_lastName_374.toString !== Object.prototype.toString
+              typeof value_lastName_477 === "object" &&
+              typeof value_lastName_477.toString === "function" &&
+              value_lastName_477.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_lastName_374 !== 'string') {
-          if (value_lastName_374 === null) {
+        if (typeof value_lastName_477 !== 'string') {
+          if (value_lastName_477 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_lastName_374 instanceof Date) {
-            json += JSON_STR_QUOTE + value_lastName_374.toISOString() + JSON_STR_QUOTE
-          } else if (value_lastName_374 instanceof RegExp) {
-            json += asString(value_lastName_374.source)
+          } else if (value_lastName_477 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_477.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_477 instanceof RegExp) {
+            json += asString(value_lastName_477.source)
           } else {
-            json += asString(value_lastName_374.toString())
+            json += asString(value_lastName_477.toString())
           }
         } else {
-          json += asString(value_lastName_374)
+          json += asString(value_lastName_477)
         }
         
           }
@@ -9483,38 +12177,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"lastName" is required!')
       }
       
-      const value_companyName_375 = obj["companyName"]
-      if (value_companyName_375 !== undefined) {
+      const value_companyName_478 = obj["companyName"]
+      if (value_companyName_478 !== undefined) {
         json += ",\"companyName\":"
         
-          if (value_companyName_375 === null) {
+          if (value_companyName_478 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_companyName_375 === "string" ||
-            value_companyName_375 === null ||
-            value_companyName_375 instanceof Date ||
-            value_companyName_375 instanceof RegExp ||
+            typeof value_companyName_478 === "string" ||
+            value_companyName_478 === null ||
+            value_companyName_478 instanceof Date ||
+            value_companyName_478 instanceof RegExp ||
             (
-              typeof value_companyName_375 === "object" &&
-              typeof value_companyName_375.toString === "function" &&
-              value_companyName_375.toString !== Object.prototype.toString
+              typeof value_companyName_478 === "object" &&
+              typeof value_companyName_478.toString === "function" &&
+              value_companyName_478.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_companyName_375 !== 'string') {
-          if (value_companyName_375 === null) {
+        if (typeof value_companyName_478 !== 'string') {
+          if (value_companyName_478 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_companyName_375 instanceof Date) {
-            json += JSON_STR_QUOTE + value_companyName_375.toISOString() + JSON_STR_QUOTE
-          } else if (value_companyName_375 instanceof RegExp) {
-            json += asString(value_companyName_375.source)
+          } else if (value_companyName_478 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_478.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_478 instanceof RegExp) {
+            json += asString(value_companyName_478.source)
           } else {
-            json += asString(value_companyName_375.toString())
+            json += asString(value_companyName_478.toString())
           }
         } else {
-          json += asString(value_companyName_375)
+          json += asString(value_companyName_478)
         }
         
           }
@@ -9525,38 +12219,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"companyName" is required!')
       }
       
-      const value_title_376 = obj["title"]
-      if (value_title_376 !== undefined) {
+      const value_title_479 = obj["title"]
+      if (value_title_479 !== undefined) {
         json += ",\"title\":"
         
-          if (value_title_376 === null) {
+          if (value_title_479 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_title_376 === "string" ||
-            value_title_376 === null ||
-            value_title_376 instanceof Date ||
-            value_title_376 instanceof RegExp ||
+            typeof value_title_479 === "string" ||
+            value_title_479 === null ||
+            value_title_479 instanceof Date ||
+            value_title_479 instanceof RegExp ||
             (
-              typeof value_title_376 === "object" &&
-              typeof value_title_376.toString === "function" &&
-              value_title_376.toString !== Object.prototype.toString
+              typeof value_title_479 === "object" &&
+              typeof value_title_479.toString === "function" &&
+              value_title_479.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_title_376 !== 'string') {
-          if (value_title_376 === null) {
+        if (typeof value_title_479 !== 'string') {
+          if (value_title_479 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_376 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_376.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_376 instanceof RegExp) {
-            json += asString(value_title_376.source)
+          } else if (value_title_479 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_479.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_479 instanceof RegExp) {
+            json += asString(value_title_479.source)
           } else {
-            json += asString(value_title_376.toString())
+            json += asString(value_title_479.toString())
           }
         } else {
-          json += asString(value_title_376)
+          json += asString(value_title_479)
         }
         
           }
@@ -9567,38 +12261,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"title" is required!')
       }
       
-      const value_email_377 = obj["email"]
-      if (value_email_377 !== undefined) {
+      const value_email_480 = obj["email"]
+      if (value_email_480 !== undefined) {
         json += ",\"email\":"
         
-          if (value_email_377 === null) {
+          if (value_email_480 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_email_377 === "string" ||
-            value_email_377 === null ||
-            value_email_377 instanceof Date ||
-            value_email_377 instanceof RegExp ||
+            typeof value_email_480 === "string" ||
+            value_email_480 === null ||
+            value_email_480 instanceof Date ||
+            value_email_480 instanceof RegExp ||
             (
-              typeof value_email_377 === "object" &&
-              typeof value_email_377.toString === "function" &&
-              value_email_377.toString !== Object.prototype.toString
+              typeof value_email_480 === "object" &&
+              typeof value_email_480.toString === "function" &&
+              value_email_480.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_email_377 !== 'string') {
-          if (value_email_377 === null) {
+        if (typeof value_email_480 !== 'string') {
+          if (value_email_480 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_email_377 instanceof Date) {
-            json += JSON_STR_QUOTE + value_email_377.toISOString() + JSON_STR_QUOTE
-          } else if (value_email_377 instanceof RegExp) {
-            json += asString(value_email_377.source)
+          } else if (value_email_480 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_480.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_480 instanceof RegExp) {
+            json += asString(value_email_480.source)
           } else {
-            json += asString(value_email_377.toString())
+            json += asString(value_email_480.toString())
           }
         } else {
-          json += asString(value_email_377)
+          json += asString(value_email_480)
         }
         
           }
@@ -9609,38 +12303,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"email" is required!')
       }
       
-      const value_phone_378 = obj["phone"]
-      if (value_phone_378 !== undefined) {
+      const value_phone_481 = obj["phone"]
+      if (value_phone_481 !== undefined) {
         json += ",\"phone\":"
         
-          if (value_phone_378 === null) {
+          if (value_phone_481 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_phone_378 === "string" ||
-            value_phone_378 === null ||
-            value_phone_378 instanceof Date ||
-            value_phone_378 instanceof RegExp ||
+            typeof value_phone_481 === "string" ||
+            value_phone_481 === null ||
+            value_phone_481 instanceof Date ||
+            value_phone_481 instanceof RegExp ||
             (
-              typeof value_phone_378 === "object" &&
-              typeof value_phone_378.toString === "function" &&
-              value_phone_378.toString !== Object.prototype.toString
+              typeof value_phone_481 === "object" &&
+              typeof value_phone_481.toString === "function" &&
+              value_phone_481.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_phone_378 !== 'string') {
-          if (value_phone_378 === null) {
+        if (typeof value_phone_481 !== 'string') {
+          if (value_phone_481 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_phone_378 instanceof Date) {
-            json += JSON_STR_QUOTE + value_phone_378.toISOString() + JSON_STR_QUOTE
-          } else if (value_phone_378 instanceof RegExp) {
-            json += asString(value_phone_378.source)
+          } else if (value_phone_481 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_481.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_481 instanceof RegExp) {
+            json += asString(value_phone_481.source)
           } else {
-            json += asString(value_phone_378.toString())
+            json += asString(value_phone_481.toString())
           }
         } else {
-          json += asString(value_phone_378)
+          json += asString(value_phone_481)
         }
         
           }
@@ -9651,38 +12345,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"phone" is required!')
       }
       
-      const value_mobilePhone_379 = obj["mobilePhone"]
-      if (value_mobilePhone_379 !== undefined) {
+      const value_mobilePhone_482 = obj["mobilePhone"]
+      if (value_mobilePhone_482 !== undefined) {
         json += ",\"mobilePhone\":"
         
-          if (value_mobilePhone_379 === null) {
+          if (value_mobilePhone_482 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_mobilePhone_379 === "string" ||
-            value_mobilePhone_379 === null ||
-            value_mobilePhone_379 instanceof Date ||
-            value_mobilePhone_379 instanceof RegExp ||
+            typeof value_mobilePhone_482 === "string" ||
+            value_mobilePhone_482 === null ||
+            value_mobilePhone_482 instanceof Date ||
+            value_mobilePhone_482 instanceof RegExp ||
             (
-              typeof value_mobilePhone_379 === "object" &&
-              typeof value_mobilePhone_379.toString === "function" &&
-              value_mobilePhone_379.toString !== Object.prototype.toString
+              typeof value_mobilePhone_482 === "object" &&
+              typeof value_mobilePhone_482.toString === "function" &&
+              value_mobilePhone_482.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_mobilePhone_379 !== 'string') {
-          if (value_mobilePhone_379 === null) {
+        if (typeof value_mobilePhone_482 !== 'string') {
+          if (value_mobilePhone_482 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_mobilePhone_379 instanceof Date) {
-            json += JSON_STR_QUOTE + value_mobilePhone_379.toISOString() + JSON_STR_QUOTE
-          } else if (value_mobilePhone_379 instanceof RegExp) {
-            json += asString(value_mobilePhone_379.source)
+          } else if (value_mobilePhone_482 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_482.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_482 instanceof RegExp) {
+            json += asString(value_mobilePhone_482.source)
           } else {
-            json += asString(value_mobilePhone_379.toString())
+            json += asString(value_mobilePhone_482.toString())
           }
         } else {
-          json += asString(value_mobilePhone_379)
+          json += asString(value_mobilePhone_482)
         }
         
           }
@@ -9693,38 +12387,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"mobilePhone" is required!')
       }
       
-      const value_website_380 = obj["website"]
-      if (value_website_380 !== undefined) {
+      const value_website_483 = obj["website"]
+      if (value_website_483 !== undefined) {
         json += ",\"website\":"
         
-          if (value_website_380 === null) {
+          if (value_website_483 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_website_380 === "string" ||
-            value_website_380 === null ||
-            value_website_380 instanceof Date ||
-            value_website_380 instanceof RegExp ||
+            typeof value_website_483 === "string" ||
+            value_website_483 === null ||
+            value_website_483 instanceof Date ||
+            value_website_483 instanceof RegExp ||
             (
-              typeof value_website_380 === "object" &&
-              typeof value_website_380.toString === "function" &&
-              value_website_380.toString !== Object.prototype.toString
+              typeof value_website_483 === "object" &&
+              typeof value_website_483.toString === "function" &&
+              value_website_483.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_website_380 !== 'string') {
-          if (value_website_380 === null) {
+        if (typeof value_website_483 !== 'string') {
+          if (value_website_483 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_website_380 instanceof Date) {
-            json += JSON_STR_QUOTE + value_website_380.toISOString() + JSON_STR_QUOTE
-          } else if (value_website_380 instanceof RegExp) {
-            json += asString(value_website_380.source)
+          } else if (value_website_483 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_483.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_483 instanceof RegExp) {
+            json += asString(value_website_483.source)
           } else {
-            json += asString(value_website_380.toString())
+            json += asString(value_website_483.toString())
           }
         } else {
-          json += asString(value_website_380)
+          json += asString(value_website_483)
         }
         
           }
@@ -9735,38 +12429,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"website" is required!')
       }
       
-      const value_unqualifiedReason_381 = obj["unqualifiedReason"]
-      if (value_unqualifiedReason_381 !== undefined) {
+      const value_unqualifiedReason_484 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_484 !== undefined) {
         json += ",\"unqualifiedReason\":"
         
-          if (value_unqualifiedReason_381 === null) {
+          if (value_unqualifiedReason_484 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_unqualifiedReason_381 === "string" ||
-            value_unqualifiedReason_381 === null ||
-            value_unqualifiedReason_381 instanceof Date ||
-            value_unqualifiedReason_381 instanceof RegExp ||
+            typeof value_unqualifiedReason_484 === "string" ||
+            value_unqualifiedReason_484 === null ||
+            value_unqualifiedReason_484 instanceof Date ||
+            value_unqualifiedReason_484 instanceof RegExp ||
             (
-              typeof value_unqualifiedReason_381 === "object" &&
-              typeof value_unqualifiedReason_381.toString === "function" &&
-              value_unqualifiedReason_381.toString !== Object.prototype.toString
+              typeof value_unqualifiedReason_484 === "object" &&
+              typeof value_unqualifiedReason_484.toString === "function" &&
+              value_unqualifiedReason_484.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_unqualifiedReason_381 !== 'string') {
-          if (value_unqualifiedReason_381 === null) {
+        if (typeof value_unqualifiedReason_484 !== 'string') {
+          if (value_unqualifiedReason_484 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_unqualifiedReason_381 instanceof Date) {
-            json += JSON_STR_QUOTE + value_unqualifiedReason_381.toISOString() + JSON_STR_QUOTE
-          } else if (value_unqualifiedReason_381 instanceof RegExp) {
-            json += asString(value_unqualifiedReason_381.source)
+          } else if (value_unqualifiedReason_484 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_484.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_484 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_484.source)
           } else {
-            json += asString(value_unqualifiedReason_381.toString())
+            json += asString(value_unqualifiedReason_484.toString())
           }
         } else {
-          json += asString(value_unqualifiedReason_381)
+          json += asString(value_unqualifiedReason_484)
         }
         
           }
@@ -9777,38 +12471,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"unqualifiedReason" is required!')
       }
       
-      const value_rating_382 = obj["rating"]
-      if (value_rating_382 !== undefined) {
+      const value_rating_485 = obj["rating"]
+      if (value_rating_485 !== undefined) {
         json += ",\"rating\":"
         
-          if (value_rating_382 === null) {
+          if (value_rating_485 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_rating_382 === "string" ||
-            value_rating_382 === null ||
-            value_rating_382 instanceof Date ||
-            value_rating_382 instanceof RegExp ||
+            typeof value_rating_485 === "string" ||
+            value_rating_485 === null ||
+            value_rating_485 instanceof Date ||
+            value_rating_485 instanceof RegExp ||
             (
-              typeof value_rating_382 === "object" &&
-              typeof value_rating_382.toString === "function" &&
-              value_rating_382.toString !== Object.prototype.toString
+              typeof value_rating_485 === "object" &&
+              typeof value_rating_485.toString === "function" &&
+              value_rating_485.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_rating_382 !== 'string') {
-          if (value_rating_382 === null) {
+        if (typeof value_rating_485 !== 'string') {
+          if (value_rating_485 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_rating_382 instanceof Date) {
-            json += JSON_STR_QUOTE + value_rating_382.toISOString() + JSON_STR_QUOTE
-          } else if (value_rating_382 instanceof RegExp) {
-            json += asString(value_rating_382.source)
+          } else if (value_rating_485 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_485.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_485 instanceof RegExp) {
+            json += asString(value_rating_485.source)
           } else {
-            json += asString(value_rating_382.toString())
+            json += asString(value_rating_485.toString())
           }
         } else {
-          json += asString(value_rating_382)
+          json += asString(value_rating_485)
         }
         
           }
@@ -9819,16 +12513,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"rating" is required!')
       }
       
-      const value_score_383 = obj["score"]
-      if (value_score_383 !== undefined) {
+      const value_score_486 = obj["score"]
+      if (value_score_486 !== undefined) {
         json += ",\"score\":"
         
-          if (value_score_383 === null) {
+          if (value_score_486 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_score_383) || value_score_383 === null) {
-            json += asInteger(value_score_383)
+          else if(Number.isInteger(value_score_486) || value_score_486 === null) {
+            json += asInteger(value_score_486)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/score' does not match schema definition.")
@@ -9837,38 +12531,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"score" is required!')
       }
       
-      const value_source_384 = obj["source"]
-      if (value_source_384 !== undefined) {
+      const value_source_487 = obj["source"]
+      if (value_source_487 !== undefined) {
         json += ",\"source\":"
         
-          if (value_source_384 === null) {
+          if (value_source_487 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_source_384 === "string" ||
-            value_source_384 === null ||
-            value_source_384 instanceof Date ||
-            value_source_384 instanceof RegExp ||
+            typeof value_source_487 === "string" ||
+            value_source_487 === null ||
+            value_source_487 instanceof Date ||
+            value_source_487 instanceof RegExp ||
             (
-              typeof value_source_384 === "object" &&
-              typeof value_source_384.toString === "function" &&
-              value_source_384.toString !== Object.prototype.toString
+              typeof value_source_487 === "object" &&
+              typeof value_source_487.toString === "function" &&
+              value_source_487.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_source_384 !== 'string') {
-          if (value_source_384 === null) {
+        if (typeof value_source_487 !== 'string') {
+          if (value_source_487 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_source_384 instanceof Date) {
-            json += JSON_STR_QUOTE + value_source_384.toISOString() + JSON_STR_QUOTE
-          } else if (value_source_384 instanceof RegExp) {
-            json += asString(value_source_384.source)
+          } else if (value_source_487 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_487.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_487 instanceof RegExp) {
+            json += asString(value_source_487.source)
           } else {
-            json += asString(value_source_384.toString())
+            json += asString(value_source_487.toString())
           }
         } else {
-          json += asString(value_source_384)
+          json += asString(value_source_487)
         }
         
           }
@@ -9879,38 +12573,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"source" is required!')
       }
       
-      const value_sourceDetail_385 = obj["sourceDetail"]
-      if (value_sourceDetail_385 !== undefined) {
+      const value_sourceDetail_488 = obj["sourceDetail"]
+      if (value_sourceDetail_488 !== undefined) {
         json += ",\"sourceDetail\":"
         
-          if (value_sourceDetail_385 === null) {
+          if (value_sourceDetail_488 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_sourceDetail_385 === "string" ||
-            value_sourceDetail_385 === null ||
-            value_sourceDetail_385 instanceof Date ||
-            value_sourceDetail_385 instanceof RegExp ||
+            typeof value_sourceDetail_488 === "string" ||
+            value_sourceDetail_488 === null ||
+            value_sourceDetail_488 instanceof Date ||
+            value_sourceDetail_488 instanceof RegExp ||
             (
-              typeof value_sourceDetail_385 === "object" &&
-              typeof value_sourceDetail_385.toString === "function" &&
-              value_sourceDetail_385.toString !== Object.prototype.toString
+              typeof value_sourceDetail_488 === "object" &&
+              typeof value_sourceDetail_488.toString === "function" &&
+              value_sourceDetail_488.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_sourceDetail_385 !== 'string') {
-          if (value_sourceDetail_385 === null) {
+        if (typeof value_sourceDetail_488 !== 'string') {
+          if (value_sourceDetail_488 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_sourceDetail_385 instanceof Date) {
-            json += JSON_STR_QUOTE + value_sourceDetail_385.toISOString() + JSON_STR_QUOTE
-          } else if (value_sourceDetail_385 instanceof RegExp) {
-            json += asString(value_sourceDetail_385.source)
+          } else if (value_sourceDetail_488 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_488.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_488 instanceof RegExp) {
+            json += asString(value_sourceDetail_488.source)
           } else {
-            json += asString(value_sourceDetail_385.toString())
+            json += asString(value_sourceDetail_488.toString())
           }
         } else {
-          json += asString(value_sourceDetail_385)
+          json += asString(value_sourceDetail_488)
         }
         
           }
@@ -9921,16 +12615,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"sourceDetail" is required!')
       }
       
-      const value_utm_386 = obj["utm"]
-      if (value_utm_386 !== undefined) {
+      const value_utm_489 = obj["utm"]
+      if (value_utm_489 !== undefined) {
         json += ",\"utm\":"
         
-          if (value_utm_386 === null) {
+          if (value_utm_489 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_utm_386 === "object" && !Array.isArray(value_utm_386)) || value_utm_386 === null) {
-            json += anonymous96(value_utm_386)
+          else if((typeof value_utm_489 === "object" && !Array.isArray(value_utm_489)) || value_utm_489 === null) {
+            json += anonymous107(value_utm_489)
           }
         
     else throw new TypeError("The value of 'Lead#/properties/utm' does not match schema definition.")
@@ -9939,38 +12633,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"utm" is required!')
       }
       
-      const value_industry_393 = obj["industry"]
-      if (value_industry_393 !== undefined) {
+      const value_industry_496 = obj["industry"]
+      if (value_industry_496 !== undefined) {
         json += ",\"industry\":"
         
-          if (value_industry_393 === null) {
+          if (value_industry_496 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_industry_393 === "string" ||
-            value_industry_393 === null ||
-            value_industry_393 instanceof Date ||
-            value_industry_393 instanceof RegExp ||
+            typeof value_industry_496 === "string" ||
+            value_industry_496 === null ||
+            value_industry_496 instanceof Date ||
+            value_industry_496 instanceof RegExp ||
             (
-              typeof value_industry_393 === "object" &&
-              typeof value_industry_393.toString === "function" &&
-              value_industry_393.toString !== Object.prototype.toString
+              typeof value_industry_496 === "object" &&
+              typeof value_industry_496.toString === "function" &&
+              value_industry_496.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_industry_393 !== 'string') {
-          if (value_industry_393 === null) {
+        if (typeof value_industry_496 !== 'string') {
+          if (value_industry_496 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_industry_393 instanceof Date) {
-            json += JSON_STR_QUOTE + value_industry_393.toISOString() + JSON_STR_QUOTE
-          } else if (value_industry_393 instanceof RegExp) {
-            json += asString(value_industry_393.source)
+          } else if (value_industry_496 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_496.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_496 instanceof RegExp) {
+            json += asString(value_industry_496.source)
           } else {
-            json += asString(value_industry_393.toString())
+            json += asString(value_industry_496.toString())
           }
         } else {
-          json += asString(value_industry_393)
+          json += asString(value_industry_496)
         }
         
           }
@@ -9981,16 +12675,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"industry" is required!')
       }
       
-      const value_numberOfEmployees_394 = obj["numberOfEmployees"]
-      if (value_numberOfEmployees_394 !== undefined) {
+      const value_numberOfEmployees_497 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_497 !== undefined) {
         json += ",\"numberOfEmployees\":"
         
-          if (value_numberOfEmployees_394 === null) {
+          if (value_numberOfEmployees_497 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_numberOfEmployees_394) || value_numberOfEmployees_394 === null) {
-            json += asInteger(value_numberOfEmployees_394)
+          else if(Number.isInteger(value_numberOfEmployees_497) || value_numberOfEmployees_497 === null) {
+            json += asInteger(value_numberOfEmployees_497)
           }
         
     else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
@@ -9999,16 +12693,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"numberOfEmployees" is required!')
       }
       
-      const value_annualRevenue_395 = obj["annualRevenue"]
-      if (value_annualRevenue_395 !== undefined) {
+      const value_annualRevenue_498 = obj["annualRevenue"]
+      if (value_annualRevenue_498 !== undefined) {
         json += ",\"annualRevenue\":"
         
-          if (value_annualRevenue_395 === null) {
+          if (value_annualRevenue_498 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_annualRevenue_395 === "object" && !Array.isArray(value_annualRevenue_395)) || value_annualRevenue_395 === null) {
-            json += anonymous97(value_annualRevenue_395)
+          else if((typeof value_annualRevenue_498 === "object" && !Array.isArray(value_annualRevenue_498)) || value_annualRevenue_498 === null) {
+            json += anonymous108(value_annualRevenue_498)
           }
         
     else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
@@ -10017,16 +12711,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"annualRevenue" is required!')
       }
       
-      const value_address_399 = obj["address"]
-      if (value_address_399 !== undefined) {
+      const value_address_502 = obj["address"]
+      if (value_address_502 !== undefined) {
         json += ",\"address\":"
         
-          if (value_address_399 === null) {
+          if (value_address_502 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_address_399 === "object" && !Array.isArray(value_address_399)) || value_address_399 === null) {
-            json += anonymous98(value_address_399)
+          else if((typeof value_address_502 === "object" && !Array.isArray(value_address_502)) || value_address_502 === null) {
+            json += anonymous109(value_address_502)
           }
         
     else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
@@ -10035,38 +12729,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"address" is required!')
       }
       
-      const value_description_407 = obj["description"]
-      if (value_description_407 !== undefined) {
+      const value_description_510 = obj["description"]
+      if (value_description_510 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_407 === null) {
+          if (value_description_510 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_407 === "string" ||
-            value_description_407 === null ||
-            value_description_407 instanceof Date ||
-            value_description_407 instanceof RegExp ||
+            typeof value_description_510 === "string" ||
+            value_description_510 === null ||
+            value_description_510 instanceof Date ||
+            value_description_510 instanceof RegExp ||
             (
-              typeof value_description_407 === "object" &&
-              typeof value_description_407.toString === "function" &&
-              value_description_407.toString !== Object.prototype.toString
+              typeof value_description_510 === "object" &&
+              typeof value_description_510.toString === "function" &&
+              value_description_510.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_407 !== 'string') {
-          if (value_description_407 === null) {
+        if (typeof value_description_510 !== 'string') {
+          if (value_description_510 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_407 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_407.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_407 instanceof RegExp) {
-            json += asString(value_description_407.source)
+          } else if (value_description_510 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_510.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_510 instanceof RegExp) {
+            json += asString(value_description_510.source)
           } else {
-            json += asString(value_description_407.toString())
+            json += asString(value_description_510.toString())
           }
         } else {
-          json += asString(value_description_407)
+          json += asString(value_description_510)
         }
         
           }
@@ -10077,86 +12771,86 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_doNotCall_408 = obj["doNotCall"]
-      if (value_doNotCall_408 !== undefined) {
+      const value_doNotCall_511 = obj["doNotCall"]
+      if (value_doNotCall_511 !== undefined) {
         json += ",\"doNotCall\":"
-        json += asBoolean(value_doNotCall_408)
+        json += asBoolean(value_doNotCall_511)
       } else {
         throw new Error('"doNotCall" is required!')
       }
       
-      const value_emailOptOut_409 = obj["emailOptOut"]
-      if (value_emailOptOut_409 !== undefined) {
+      const value_emailOptOut_512 = obj["emailOptOut"]
+      if (value_emailOptOut_512 !== undefined) {
         json += ",\"emailOptOut\":"
-        json += asBoolean(value_emailOptOut_409)
+        json += asBoolean(value_emailOptOut_512)
       } else {
         throw new Error('"emailOptOut" is required!')
       }
       
-      const value_name_410 = obj["name"]
-      if (value_name_410 !== undefined) {
+      const value_name_513 = obj["name"]
+      if (value_name_513 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_410 !== 'string') {
-          if (value_name_410 === null) {
+        if (typeof value_name_513 !== 'string') {
+          if (value_name_513 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_410 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_410.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_410 instanceof RegExp) {
-            json += asString(value_name_410.source)
+          } else if (value_name_513 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_513.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_513 instanceof RegExp) {
+            json += asString(value_name_513.source)
           } else {
-            json += asString(value_name_410.toString())
+            json += asString(value_name_513.toString())
           }
         } else {
-          json += asString(value_name_410)
+          json += asString(value_name_513)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_status_411 = obj["status"]
-      if (value_status_411 !== undefined) {
+      const value_status_514 = obj["status"]
+      if (value_status_514 !== undefined) {
         json += ",\"status\":"
         
-        if (typeof value_status_411 !== 'string') {
-          if (value_status_411 === null) {
+        if (typeof value_status_514 !== 'string') {
+          if (value_status_514 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_411 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_411.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_411 instanceof RegExp) {
-            json += asString(value_status_411.source)
+          } else if (value_status_514 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_514.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_514 instanceof RegExp) {
+            json += asString(value_status_514.source)
           } else {
-            json += asString(value_status_411.toString())
+            json += asString(value_status_514.toString())
           }
         } else {
-          json += asString(value_status_411)
+          json += asString(value_status_514)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_convertedAt_412 = obj["convertedAt"]
-      if (value_convertedAt_412 !== undefined) {
+      const value_convertedAt_515 = obj["convertedAt"]
+      if (value_convertedAt_515 !== undefined) {
         json += ",\"convertedAt\":"
         
-          if (value_convertedAt_412 === null) {
+          if (value_convertedAt_515 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAt_412 === "string" ||
-            value_convertedAt_412 === null ||
-            value_convertedAt_412 instanceof Date ||
-            value_convertedAt_412 instanceof RegExp ||
+            typeof value_convertedAt_515 === "string" ||
+            value_convertedAt_515 === null ||
+            value_convertedAt_515 instanceof Date ||
+            value_convertedAt_515 instanceof RegExp ||
             (
-              typeof value_convertedAt_412 === "object" &&
-              typeof value_convertedAt_412.toString === "function" &&
-              value_convertedAt_412.toString !== Object.prototype.toString
+              typeof value_convertedAt_515 === "object" &&
+              typeof value_convertedAt_515.toString === "function" &&
+              value_convertedAt_515.toString !== Object.prototype.toString
             )
           ) {
-            json += asDateTime(value_convertedAt_412)
+            json += asDateTime(value_convertedAt_515)
           }
         
     else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
@@ -10165,38 +12859,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAt" is required!')
       }
       
-      const value_convertedAccountId_413 = obj["convertedAccountId"]
-      if (value_convertedAccountId_413 !== undefined) {
+      const value_convertedAccountId_516 = obj["convertedAccountId"]
+      if (value_convertedAccountId_516 !== undefined) {
         json += ",\"convertedAccountId\":"
         
-          if (value_convertedAccountId_413 === null) {
+          if (value_convertedAccountId_516 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedAccountId_413 === "string" ||
-            value_convertedAccountId_413 === null ||
-            value_convertedAccountId_413 instanceof Date ||
-            value_convertedAccountId_413 instanceof RegExp ||
+            typeof value_convertedAccountId_516 === "string" ||
+            value_convertedAccountId_516 === null ||
+            value_convertedAccountId_516 instanceof Date ||
+            value_convertedAccountId_516 instanceof RegExp ||
             (
-              typeof value_convertedAccountId_413 === "object" &&
-              typeof value_convertedAccountId_413.toString === "function" &&
-              value_convertedAccountId_413.toString !== Object.prototype.toString
+              typeof value_convertedAccountId_516 === "object" &&
+              typeof value_convertedAccountId_516.toString === "function" &&
+              value_convertedAccountId_516.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedAccountId_413 !== 'string') {
-          if (value_convertedAccountId_413 === null) {
+        if (typeof value_convertedAccountId_516 !== 'string') {
+          if (value_convertedAccountId_516 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedAccountId_413 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedAccountId_413.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedAccountId_413 instanceof RegExp) {
-            json += asString(value_convertedAccountId_413.source)
+          } else if (value_convertedAccountId_516 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_516.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_516 instanceof RegExp) {
+            json += asString(value_convertedAccountId_516.source)
           } else {
-            json += asString(value_convertedAccountId_413.toString())
+            json += asString(value_convertedAccountId_516.toString())
           }
         } else {
-          json += asString(value_convertedAccountId_413)
+          json += asString(value_convertedAccountId_516)
         }
         
           }
@@ -10207,38 +12901,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedAccountId" is required!')
       }
       
-      const value_convertedContactId_414 = obj["convertedContactId"]
-      if (value_convertedContactId_414 !== undefined) {
+      const value_convertedContactId_517 = obj["convertedContactId"]
+      if (value_convertedContactId_517 !== undefined) {
         json += ",\"convertedContactId\":"
         
-          if (value_convertedContactId_414 === null) {
+          if (value_convertedContactId_517 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedContactId_414 === "string" ||
-            value_convertedContactId_414 === null ||
-            value_convertedContactId_414 instanceof Date ||
-            value_convertedContactId_414 instanceof RegExp ||
+            typeof value_convertedContactId_517 === "string" ||
+            value_convertedContactId_517 === null ||
+            value_convertedContactId_517 instanceof Date ||
+            value_convertedContactId_517 instanceof RegExp ||
             (
-              typeof value_convertedContactId_414 === "object" &&
-              typeof value_convertedContactId_414.toString === "function" &&
-              value_convertedContactId_414.toString !== Object.prototype.toString
+              typeof value_convertedContactId_517 === "object" &&
+              typeof value_convertedContactId_517.toString === "function" &&
+              value_convertedContactId_517.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedContactId_414 !== 'string') {
-          if (value_convertedContactId_414 === null) {
+        if (typeof value_convertedContactId_517 !== 'string') {
+          if (value_convertedContactId_517 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedContactId_414 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedContactId_414.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedContactId_414 instanceof RegExp) {
-            json += asString(value_convertedContactId_414.source)
+          } else if (value_convertedContactId_517 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_517.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_517 instanceof RegExp) {
+            json += asString(value_convertedContactId_517.source)
           } else {
-            json += asString(value_convertedContactId_414.toString())
+            json += asString(value_convertedContactId_517.toString())
           }
         } else {
-          json += asString(value_convertedContactId_414)
+          json += asString(value_convertedContactId_517)
         }
         
           }
@@ -10249,38 +12943,38 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedContactId" is required!')
       }
       
-      const value_convertedOpportunityId_415 = obj["convertedOpportunityId"]
-      if (value_convertedOpportunityId_415 !== undefined) {
+      const value_convertedOpportunityId_518 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_518 !== undefined) {
         json += ",\"convertedOpportunityId\":"
         
-          if (value_convertedOpportunityId_415 === null) {
+          if (value_convertedOpportunityId_518 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_convertedOpportunityId_415 === "string" ||
-            value_convertedOpportunityId_415 === null ||
-            value_convertedOpportunityId_415 instanceof Date ||
-            value_convertedOpportunityId_415 instanceof RegExp ||
+            typeof value_convertedOpportunityId_518 === "string" ||
+            value_convertedOpportunityId_518 === null ||
+            value_convertedOpportunityId_518 instanceof Date ||
+            value_convertedOpportunityId_518 instanceof RegExp ||
             (
-              typeof value_convertedOpportunityId_415 === "object" &&
-              typeof value_convertedOpportunityId_415.toString === "function" &&
-              value_convertedOpportunityId_415.toString !== Object.prototype.toString
+              typeof value_convertedOpportunityId_518 === "object" &&
+              typeof value_convertedOpportunityId_518.toString === "function" &&
+              value_convertedOpportunityId_518.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_convertedOpportunityId_415 !== 'string') {
-          if (value_convertedOpportunityId_415 === null) {
+        if (typeof value_convertedOpportunityId_518 !== 'string') {
+          if (value_convertedOpportunityId_518 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_convertedOpportunityId_415 instanceof Date) {
-            json += JSON_STR_QUOTE + value_convertedOpportunityId_415.toISOString() + JSON_STR_QUOTE
-          } else if (value_convertedOpportunityId_415 instanceof RegExp) {
-            json += asString(value_convertedOpportunityId_415.source)
+          } else if (value_convertedOpportunityId_518 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_518.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_518 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_518.source)
           } else {
-            json += asString(value_convertedOpportunityId_415.toString())
+            json += asString(value_convertedOpportunityId_518.toString())
           }
         } else {
-          json += asString(value_convertedOpportunityId_415)
+          json += asString(value_convertedOpportunityId_518)
         }
         
           }
@@ -10291,16 +12985,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"convertedOpportunityId" is required!')
       }
       
-      const value_externalIds_416 = obj["externalIds"]
-      if (value_externalIds_416 !== undefined) {
+      const value_externalIds_519 = obj["externalIds"]
+      if (value_externalIds_519 !== undefined) {
         json += ",\"externalIds\":"
-        json += anonymous31(value_externalIds_416)
+        json += anonymous31(value_externalIds_519)
       }
 
-      const value_expanded_417 = obj["expanded"]
-      if (value_expanded_417 !== undefined) {
+      const value_expanded_520 = obj["expanded"]
+      if (value_expanded_520 !== undefined) {
         json += ",\"expanded\":"
-        json += anonymous99(value_expanded_417)
+        json += anonymous110(value_expanded_520)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -10308,7 +13002,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous94 (obj) {
+    function anonymous105 (obj) {
       // "LeadList#/properties/data"
       let json = ''
   
@@ -10326,7 +13020,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous95(value)
+    json += anonymous106(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10336,7 +13030,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous95(value)
+    json += anonymous106(value)
       }
     
         }
@@ -10345,7 +13039,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadList#"
-      function anonymous93 (input) {
+      function anonymous104 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10354,18 +13048,1623 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_360 = obj["data"]
-      if (value_data_360 !== undefined) {
+      const value_data_463 = obj["data"]
+      if (value_data_463 !== undefined) {
         json += "{\"data\":"
-        json += anonymous94(value_data_360)
+        json += anonymous105(value_data_463)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_472 = obj["page"]
-      if (value_page_472 !== undefined) {
+      const value_page_575 = obj["page"]
+      if (value_page_575 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_472)
+        json += anonymous21(value_page_575)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "PartialLead#/properties/utm"
+      function anonymous118 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_606 = false
+
+          const value_source_607 = obj["source"]
+          if (value_source_607 !== undefined) {
+            json += addComma_606 ? ",\"source\":" : ((addComma_606 = true), "{\"source\":")
+            
+          if (value_source_607 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_source_607 === "string" ||
+            value_source_607 === null ||
+            value_source_607 instanceof Date ||
+            value_source_607 instanceof RegExp ||
+            (
+              typeof value_source_607 === "object" &&
+              typeof value_source_607.toString === "function" &&
+              value_source_607.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_source_607 !== 'string') {
+          if (value_source_607 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_source_607 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_607.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_607 instanceof RegExp) {
+            json += asString(value_source_607.source)
+          } else {
+            json += asString(value_source_607.toString())
+          }
+        } else {
+          json += asString(value_source_607)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_medium_608 = obj["medium"]
+          if (value_medium_608 !== undefined) {
+            json += addComma_606 ? ",\"medium\":" : ((addComma_606 = true), "{\"medium\":")
+            
+          if (value_medium_608 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_medium_608 === "string" ||
+            value_medium_608 === null ||
+            value_medium_608 instanceof Date ||
+            value_medium_608 instanceof RegExp ||
+            (
+              typeof value_medium_608 === "object" &&
+              typeof value_medium_608.toString === "function" &&
+              value_medium_608.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_medium_608 !== 'string') {
+          if (value_medium_608 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_medium_608 instanceof Date) {
+            json += JSON_STR_QUOTE + value_medium_608.toISOString() + JSON_STR_QUOTE
+          } else if (value_medium_608 instanceof RegExp) {
+            json += asString(value_medium_608.source)
+          } else {
+            json += asString(value_medium_608.toString())
+          }
+        } else {
+          json += asString(value_medium_608)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_campaign_609 = obj["campaign"]
+          if (value_campaign_609 !== undefined) {
+            json += addComma_606 ? ",\"campaign\":" : ((addComma_606 = true), "{\"campaign\":")
+            
+          if (value_campaign_609 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_campaign_609 === "string" ||
+            value_campaign_609 === null ||
+            value_campaign_609 instanceof Date ||
+            value_campaign_609 instanceof RegExp ||
+            (
+              typeof value_campaign_609 === "object" &&
+              typeof value_campaign_609.toString === "function" &&
+              value_campaign_609.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_campaign_609 !== 'string') {
+          if (value_campaign_609 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_campaign_609 instanceof Date) {
+            json += JSON_STR_QUOTE + value_campaign_609.toISOString() + JSON_STR_QUOTE
+          } else if (value_campaign_609 instanceof RegExp) {
+            json += asString(value_campaign_609.source)
+          } else {
+            json += asString(value_campaign_609.toString())
+          }
+        } else {
+          json += asString(value_campaign_609)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_term_610 = obj["term"]
+          if (value_term_610 !== undefined) {
+            json += addComma_606 ? ",\"term\":" : ((addComma_606 = true), "{\"term\":")
+            
+          if (value_term_610 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_term_610 === "string" ||
+            value_term_610 === null ||
+            value_term_610 instanceof Date ||
+            value_term_610 instanceof RegExp ||
+            (
+              typeof value_term_610 === "object" &&
+              typeof value_term_610.toString === "function" &&
+              value_term_610.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_term_610 !== 'string') {
+          if (value_term_610 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_term_610 instanceof Date) {
+            json += JSON_STR_QUOTE + value_term_610.toISOString() + JSON_STR_QUOTE
+          } else if (value_term_610 instanceof RegExp) {
+            json += asString(value_term_610.source)
+          } else {
+            json += asString(value_term_610.toString())
+          }
+        } else {
+          json += asString(value_term_610)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_content_611 = obj["content"]
+          if (value_content_611 !== undefined) {
+            json += addComma_606 ? ",\"content\":" : ((addComma_606 = true), "{\"content\":")
+            
+          if (value_content_611 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_content_611 === "string" ||
+            value_content_611 === null ||
+            value_content_611 instanceof Date ||
+            value_content_611 instanceof RegExp ||
+            (
+              typeof value_content_611 === "object" &&
+              typeof value_content_611.toString === "function" &&
+              value_content_611.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_content_611 !== 'string') {
+          if (value_content_611 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_content_611 instanceof Date) {
+            json += JSON_STR_QUOTE + value_content_611.toISOString() + JSON_STR_QUOTE
+          } else if (value_content_611 instanceof RegExp) {
+            json += asString(value_content_611.source)
+          } else {
+            json += asString(value_content_611.toString())
+          }
+        } else {
+          json += asString(value_content_611)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+if (!addComma_606) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "OptionalMoney#"
+      function anonymous119 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_amount_616 = obj["amount"]
+      if (value_amount_616 !== undefined) {
+        json += "{\"amount\":"
+        
+        if (typeof value_amount_616 !== 'string') {
+          if (value_amount_616 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_amount_616 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_616.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_616 instanceof RegExp) {
+            json += asString(value_amount_616.source)
+          } else {
+            json += asString(value_amount_616.toString())
+          }
+        } else {
+          json += asString(value_amount_616)
+        }
+        
+      } else {
+        throw new Error('"amount" is required!')
+      }
+      
+      const value_currency_617 = obj["currency"]
+      if (value_currency_617 !== undefined) {
+        json += ",\"currency\":"
+        
+        if (typeof value_currency_617 !== 'string') {
+          if (value_currency_617 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_currency_617 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_617.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_617 instanceof RegExp) {
+            json += asString(value_currency_617.source)
+          } else {
+            json += asString(value_currency_617.toString())
+          }
+        } else {
+          json += asString(value_currency_617)
+        }
+        
+      } else {
+        throw new Error('"currency" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "OptionalAddress#"
+      function anonymous120 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        let addComma_619 = false
+
+          const value_street1_620 = obj["street1"]
+          if (value_street1_620 !== undefined) {
+            json += addComma_619 ? ",\"street1\":" : ((addComma_619 = true), "{\"street1\":")
+            
+          if (value_street1_620 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street1_620 === "string" ||
+            value_street1_620 === null ||
+            value_street1_620 instanceof Date ||
+            value_street1_620 instanceof RegExp ||
+            (
+              typeof value_street1_620 === "object" &&
+              typeof value_street1_620.toString === "function" &&
+              value_street1_620.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street1_620 !== 'string') {
+          if (value_street1_620 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street1_620 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street1_620.toISOString() + JSON_STR_QUOTE
+          } else if (value_street1_620 instanceof RegExp) {
+            json += asString(value_street1_620.source)
+          } else {
+            json += asString(value_street1_620.toString())
+          }
+        } else {
+          json += asString(value_street1_620)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_street2_621 = obj["street2"]
+          if (value_street2_621 !== undefined) {
+            json += addComma_619 ? ",\"street2\":" : ((addComma_619 = true), "{\"street2\":")
+            
+          if (value_street2_621 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_street2_621 === "string" ||
+            value_street2_621 === null ||
+            value_street2_621 instanceof Date ||
+            value_street2_621 instanceof RegExp ||
+            (
+              typeof value_street2_621 === "object" &&
+              typeof value_street2_621.toString === "function" &&
+              value_street2_621.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_street2_621 !== 'string') {
+          if (value_street2_621 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_street2_621 instanceof Date) {
+            json += JSON_STR_QUOTE + value_street2_621.toISOString() + JSON_STR_QUOTE
+          } else if (value_street2_621 instanceof RegExp) {
+            json += asString(value_street2_621.source)
+          } else {
+            json += asString(value_street2_621.toString())
+          }
+        } else {
+          json += asString(value_street2_621)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_city_622 = obj["city"]
+          if (value_city_622 !== undefined) {
+            json += addComma_619 ? ",\"city\":" : ((addComma_619 = true), "{\"city\":")
+            
+          if (value_city_622 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_city_622 === "string" ||
+            value_city_622 === null ||
+            value_city_622 instanceof Date ||
+            value_city_622 instanceof RegExp ||
+            (
+              typeof value_city_622 === "object" &&
+              typeof value_city_622.toString === "function" &&
+              value_city_622.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_city_622 !== 'string') {
+          if (value_city_622 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_city_622 instanceof Date) {
+            json += JSON_STR_QUOTE + value_city_622.toISOString() + JSON_STR_QUOTE
+          } else if (value_city_622 instanceof RegExp) {
+            json += asString(value_city_622.source)
+          } else {
+            json += asString(value_city_622.toString())
+          }
+        } else {
+          json += asString(value_city_622)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_region_623 = obj["region"]
+          if (value_region_623 !== undefined) {
+            json += addComma_619 ? ",\"region\":" : ((addComma_619 = true), "{\"region\":")
+            
+          if (value_region_623 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_region_623 === "string" ||
+            value_region_623 === null ||
+            value_region_623 instanceof Date ||
+            value_region_623 instanceof RegExp ||
+            (
+              typeof value_region_623 === "object" &&
+              typeof value_region_623.toString === "function" &&
+              value_region_623.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_region_623 !== 'string') {
+          if (value_region_623 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_region_623 instanceof Date) {
+            json += JSON_STR_QUOTE + value_region_623.toISOString() + JSON_STR_QUOTE
+          } else if (value_region_623 instanceof RegExp) {
+            json += asString(value_region_623.source)
+          } else {
+            json += asString(value_region_623.toString())
+          }
+        } else {
+          json += asString(value_region_623)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_postalCode_624 = obj["postalCode"]
+          if (value_postalCode_624 !== undefined) {
+            json += addComma_619 ? ",\"postalCode\":" : ((addComma_619 = true), "{\"postalCode\":")
+            
+          if (value_postalCode_624 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_postalCode_624 === "string" ||
+            value_postalCode_624 === null ||
+            value_postalCode_624 instanceof Date ||
+            value_postalCode_624 instanceof RegExp ||
+            (
+              typeof value_postalCode_624 === "object" &&
+              typeof value_postalCode_624.toString === "function" &&
+              value_postalCode_624.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_postalCode_624 !== 'string') {
+          if (value_postalCode_624 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_postalCode_624 instanceof Date) {
+            json += JSON_STR_QUOTE + value_postalCode_624.toISOString() + JSON_STR_QUOTE
+          } else if (value_postalCode_624 instanceof RegExp) {
+            json += asString(value_postalCode_624.source)
+          } else {
+            json += asString(value_postalCode_624.toString())
+          }
+        } else {
+          json += asString(value_postalCode_624)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+          }
+
+          const value_countryCode_625 = obj["countryCode"]
+          if (value_countryCode_625 !== undefined) {
+            json += addComma_619 ? ",\"countryCode\":" : ((addComma_619 = true), "{\"countryCode\":")
+            
+          if (value_countryCode_625 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_countryCode_625 === "string" ||
+            value_countryCode_625 === null ||
+            value_countryCode_625 instanceof Date ||
+            value_countryCode_625 instanceof RegExp ||
+            (
+              typeof value_countryCode_625 === "object" &&
+              typeof value_countryCode_625.toString === "function" &&
+              value_countryCode_625.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_countryCode_625 !== 'string') {
+          if (value_countryCode_625 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_countryCode_625 instanceof Date) {
+            json += JSON_STR_QUOTE + value_countryCode_625.toISOString() + JSON_STR_QUOTE
+          } else if (value_countryCode_625 instanceof RegExp) {
+            json += asString(value_countryCode_625.source)
+          } else {
+            json += asString(value_countryCode_625.toString())
+          }
+        } else {
+          json += asString(value_countryCode_625)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#/properties/countryCode' does not match schema definition.")
+  
+          }
+if (!addComma_619) json += JSON_STR_BEGIN_OBJECT
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "PartialLead#"
+      function anonymous117 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_580 = obj["id"]
+      if (value_id_580 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_580 !== 'string') {
+          if (value_id_580 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_580 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_580.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_580 instanceof RegExp) {
+            json += asString(value_id_580.source)
+          } else {
+            json += asString(value_id_580.toString())
+          }
+        } else {
+          json += asString(value_id_580)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_version_581 = obj["version"]
+      if (value_version_581 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_581)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_createdAt_582 = obj["createdAt"]
+      if (value_createdAt_582 !== undefined) {
+        json += ",\"createdAt\":"
+        json += asDateTime(value_createdAt_582)
+      }
+
+      const value_createdBy_583 = obj["createdBy"]
+      if (value_createdBy_583 !== undefined) {
+        json += ",\"createdBy\":"
+        json += anonymous23(value_createdBy_583)
+      }
+
+      const value_updatedAt_584 = obj["updatedAt"]
+      if (value_updatedAt_584 !== undefined) {
+        json += ",\"updatedAt\":"
+        json += asDateTime(value_updatedAt_584)
+      }
+
+      const value_updatedBy_585 = obj["updatedBy"]
+      if (value_updatedBy_585 !== undefined) {
+        json += ",\"updatedBy\":"
+        json += anonymous23(value_updatedBy_585)
+      }
+
+      const value_deletedAt_586 = obj["deletedAt"]
+      if (value_deletedAt_586 !== undefined) {
+        json += ",\"deletedAt\":"
+        
+          if (value_deletedAt_586 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_deletedAt_586 === "string" ||
+            value_deletedAt_586 === null ||
+            value_deletedAt_586 instanceof Date ||
+            value_deletedAt_586 instanceof RegExp ||
+            (
+              typeof value_deletedAt_586 === "object" &&
+              typeof value_deletedAt_586.toString === "function" &&
+              value_deletedAt_586.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDateTime(value_deletedAt_586)
+          }
+        
+    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
+  
+      }
+
+      const value_ownerId_587 = obj["ownerId"]
+      if (value_ownerId_587 !== undefined) {
+        json += ",\"ownerId\":"
+        
+        if (typeof value_ownerId_587 !== 'string') {
+          if (value_ownerId_587 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_ownerId_587 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_587.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_587 instanceof RegExp) {
+            json += asString(value_ownerId_587.source)
+          } else {
+            json += asString(value_ownerId_587.toString())
+          }
+        } else {
+          json += asString(value_ownerId_587)
+        }
+        
+      }
+
+      const value_teamId_588 = obj["teamId"]
+      if (value_teamId_588 !== undefined) {
+        json += ",\"teamId\":"
+        
+          if (value_teamId_588 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_teamId_588 === "string" ||
+            value_teamId_588 === null ||
+            value_teamId_588 instanceof Date ||
+            value_teamId_588 instanceof RegExp ||
+            (
+              typeof value_teamId_588 === "object" &&
+              typeof value_teamId_588.toString === "function" &&
+              value_teamId_588.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_teamId_588 !== 'string') {
+          if (value_teamId_588 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_teamId_588 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_588.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_588 instanceof RegExp) {
+            json += asString(value_teamId_588.source)
+          } else {
+            json += asString(value_teamId_588.toString())
+          }
+        } else {
+          json += asString(value_teamId_588)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      }
+
+      const value_tags_589 = obj["tags"]
+      if (value_tags_589 !== undefined) {
+        json += ",\"tags\":"
+        json += anonymous27(value_tags_589)
+      }
+
+      const value_customFields_590 = obj["customFields"]
+      if (value_customFields_590 !== undefined) {
+        json += ",\"customFields\":"
+        json += JSON.stringify(value_customFields_590)
+      }
+
+      const value_externalIds_591 = obj["externalIds"]
+      if (value_externalIds_591 !== undefined) {
+        json += ",\"externalIds\":"
+        json += anonymous31(value_externalIds_591)
+      }
+
+      const value_firstName_592 = obj["firstName"]
+      if (value_firstName_592 !== undefined) {
+        json += ",\"firstName\":"
+        
+          if (value_firstName_592 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_firstName_592 === "string" ||
+            value_firstName_592 === null ||
+            value_firstName_592 instanceof Date ||
+            value_firstName_592 instanceof RegExp ||
+            (
+              typeof value_firstName_592 === "object" &&
+              typeof value_firstName_592.toString === "function" &&
+              value_firstName_592.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_firstName_592 !== 'string') {
+          if (value_firstName_592 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_firstName_592 instanceof Date) {
+            json += JSON_STR_QUOTE + value_firstName_592.toISOString() + JSON_STR_QUOTE
+          } else if (value_firstName_592 instanceof RegExp) {
+            json += asString(value_firstName_592.source)
+          } else {
+            json += asString(value_firstName_592.toString())
+          }
+        } else {
+          json += asString(value_firstName_592)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_lastName_593 = obj["lastName"]
+      if (value_lastName_593 !== undefined) {
+        json += ",\"lastName\":"
+        
+          if (value_lastName_593 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_lastName_593 === "string" ||
+            value_lastName_593 === null ||
+            value_lastName_593 instanceof Date ||
+            value_lastName_593 instanceof RegExp ||
+            (
+              typeof value_lastName_593 === "object" &&
+              typeof value_lastName_593.toString === "function" &&
+              value_lastName_593.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_lastName_593 !== 'string') {
+          if (value_lastName_593 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_lastName_593 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lastName_593.toISOString() + JSON_STR_QUOTE
+          } else if (value_lastName_593 instanceof RegExp) {
+            json += asString(value_lastName_593.source)
+          } else {
+            json += asString(value_lastName_593.toString())
+          }
+        } else {
+          json += asString(value_lastName_593)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_companyName_594 = obj["companyName"]
+      if (value_companyName_594 !== undefined) {
+        json += ",\"companyName\":"
+        
+          if (value_companyName_594 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_companyName_594 === "string" ||
+            value_companyName_594 === null ||
+            value_companyName_594 instanceof Date ||
+            value_companyName_594 instanceof RegExp ||
+            (
+              typeof value_companyName_594 === "object" &&
+              typeof value_companyName_594.toString === "function" &&
+              value_companyName_594.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_companyName_594 !== 'string') {
+          if (value_companyName_594 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_companyName_594 instanceof Date) {
+            json += JSON_STR_QUOTE + value_companyName_594.toISOString() + JSON_STR_QUOTE
+          } else if (value_companyName_594 instanceof RegExp) {
+            json += asString(value_companyName_594.source)
+          } else {
+            json += asString(value_companyName_594.toString())
+          }
+        } else {
+          json += asString(value_companyName_594)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_title_595 = obj["title"]
+      if (value_title_595 !== undefined) {
+        json += ",\"title\":"
+        
+          if (value_title_595 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_title_595 === "string" ||
+            value_title_595 === null ||
+            value_title_595 instanceof Date ||
+            value_title_595 instanceof RegExp ||
+            (
+              typeof value_title_595 === "object" &&
+              typeof value_title_595.toString === "function" &&
+              value_title_595.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_title_595 !== 'string') {
+          if (value_title_595 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_title_595 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_595.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_595 instanceof RegExp) {
+            json += asString(value_title_595.source)
+          } else {
+            json += asString(value_title_595.toString())
+          }
+        } else {
+          json += asString(value_title_595)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_email_596 = obj["email"]
+      if (value_email_596 !== undefined) {
+        json += ",\"email\":"
+        
+          if (value_email_596 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_email_596 === "string" ||
+            value_email_596 === null ||
+            value_email_596 instanceof Date ||
+            value_email_596 instanceof RegExp ||
+            (
+              typeof value_email_596 === "object" &&
+              typeof value_email_596.toString === "function" &&
+              value_email_596.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_email_596 !== 'string') {
+          if (value_email_596 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_email_596 instanceof Date) {
+            json += JSON_STR_QUOTE + value_email_596.toISOString() + JSON_STR_QUOTE
+          } else if (value_email_596 instanceof RegExp) {
+            json += asString(value_email_596.source)
+          } else {
+            json += asString(value_email_596.toString())
+          }
+        } else {
+          json += asString(value_email_596)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalEmail#' does not match schema definition.")
+  
+      }
+
+      const value_phone_597 = obj["phone"]
+      if (value_phone_597 !== undefined) {
+        json += ",\"phone\":"
+        
+          if (value_phone_597 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_phone_597 === "string" ||
+            value_phone_597 === null ||
+            value_phone_597 instanceof Date ||
+            value_phone_597 instanceof RegExp ||
+            (
+              typeof value_phone_597 === "object" &&
+              typeof value_phone_597.toString === "function" &&
+              value_phone_597.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_phone_597 !== 'string') {
+          if (value_phone_597 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_phone_597 instanceof Date) {
+            json += JSON_STR_QUOTE + value_phone_597.toISOString() + JSON_STR_QUOTE
+          } else if (value_phone_597 instanceof RegExp) {
+            json += asString(value_phone_597.source)
+          } else {
+            json += asString(value_phone_597.toString())
+          }
+        } else {
+          json += asString(value_phone_597)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalPhone#' does not match schema definition.")
+  
+      }
+
+      const value_mobilePhone_598 = obj["mobilePhone"]
+      if (value_mobilePhone_598 !== undefined) {
+        json += ",\"mobilePhone\":"
+        
+          if (value_mobilePhone_598 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_mobilePhone_598 === "string" ||
+            value_mobilePhone_598 === null ||
+            value_mobilePhone_598 instanceof Date ||
+            value_mobilePhone_598 instanceof RegExp ||
+            (
+              typeof value_mobilePhone_598 === "object" &&
+              typeof value_mobilePhone_598.toString === "function" &&
+              value_mobilePhone_598.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_mobilePhone_598 !== 'string') {
+          if (value_mobilePhone_598 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_mobilePhone_598 instanceof Date) {
+            json += JSON_STR_QUOTE + value_mobilePhone_598.toISOString() + JSON_STR_QUOTE
+          } else if (value_mobilePhone_598 instanceof RegExp) {
+            json += asString(value_mobilePhone_598.source)
+          } else {
+            json += asString(value_mobilePhone_598.toString())
+          }
+        } else {
+          json += asString(value_mobilePhone_598)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalPhone#' does not match schema definition.")
+  
+      }
+
+      const value_website_599 = obj["website"]
+      if (value_website_599 !== undefined) {
+        json += ",\"website\":"
+        
+          if (value_website_599 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_website_599 === "string" ||
+            value_website_599 === null ||
+            value_website_599 instanceof Date ||
+            value_website_599 instanceof RegExp ||
+            (
+              typeof value_website_599 === "object" &&
+              typeof value_website_599.toString === "function" &&
+              value_website_599.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_website_599 !== 'string') {
+          if (value_website_599 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_website_599 instanceof Date) {
+            json += JSON_STR_QUOTE + value_website_599.toISOString() + JSON_STR_QUOTE
+          } else if (value_website_599 instanceof RegExp) {
+            json += asString(value_website_599.source)
+          } else {
+            json += asString(value_website_599.toString())
+          }
+        } else {
+          json += asString(value_website_599)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalUrl#' does not match schema definition.")
+  
+      }
+
+      const value_unqualifiedReason_600 = obj["unqualifiedReason"]
+      if (value_unqualifiedReason_600 !== undefined) {
+        json += ",\"unqualifiedReason\":"
+        
+          if (value_unqualifiedReason_600 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_unqualifiedReason_600 === "string" ||
+            value_unqualifiedReason_600 === null ||
+            value_unqualifiedReason_600 instanceof Date ||
+            value_unqualifiedReason_600 instanceof RegExp ||
+            (
+              typeof value_unqualifiedReason_600 === "object" &&
+              typeof value_unqualifiedReason_600.toString === "function" &&
+              value_unqualifiedReason_600.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_unqualifiedReason_600 !== 'string') {
+          if (value_unqualifiedReason_600 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_unqualifiedReason_600 instanceof Date) {
+            json += JSON_STR_QUOTE + value_unqualifiedReason_600.toISOString() + JSON_STR_QUOTE
+          } else if (value_unqualifiedReason_600 instanceof RegExp) {
+            json += asString(value_unqualifiedReason_600.source)
+          } else {
+            json += asString(value_unqualifiedReason_600.toString())
+          }
+        } else {
+          json += asString(value_unqualifiedReason_600)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_rating_601 = obj["rating"]
+      if (value_rating_601 !== undefined) {
+        json += ",\"rating\":"
+        
+          if (value_rating_601 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_rating_601 === "string" ||
+            value_rating_601 === null ||
+            value_rating_601 instanceof Date ||
+            value_rating_601 instanceof RegExp ||
+            (
+              typeof value_rating_601 === "object" &&
+              typeof value_rating_601.toString === "function" &&
+              value_rating_601.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_rating_601 !== 'string') {
+          if (value_rating_601 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_rating_601 instanceof Date) {
+            json += JSON_STR_QUOTE + value_rating_601.toISOString() + JSON_STR_QUOTE
+          } else if (value_rating_601 instanceof RegExp) {
+            json += asString(value_rating_601.source)
+          } else {
+            json += asString(value_rating_601.toString())
+          }
+        } else {
+          json += asString(value_rating_601)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'PartialLead#/properties/rating' does not match schema definition.")
+  
+      }
+
+      const value_score_602 = obj["score"]
+      if (value_score_602 !== undefined) {
+        json += ",\"score\":"
+        
+          if (value_score_602 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_score_602) || value_score_602 === null) {
+            json += asInteger(value_score_602)
+          }
+        
+    else throw new TypeError("The value of 'PartialLead#/properties/score' does not match schema definition.")
+  
+      }
+
+      const value_source_603 = obj["source"]
+      if (value_source_603 !== undefined) {
+        json += ",\"source\":"
+        
+          if (value_source_603 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_source_603 === "string" ||
+            value_source_603 === null ||
+            value_source_603 instanceof Date ||
+            value_source_603 instanceof RegExp ||
+            (
+              typeof value_source_603 === "object" &&
+              typeof value_source_603.toString === "function" &&
+              value_source_603.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_source_603 !== 'string') {
+          if (value_source_603 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_source_603 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_603.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_603 instanceof RegExp) {
+            json += asString(value_source_603.source)
+          } else {
+            json += asString(value_source_603.toString())
+          }
+        } else {
+          json += asString(value_source_603)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_sourceDetail_604 = obj["sourceDetail"]
+      if (value_sourceDetail_604 !== undefined) {
+        json += ",\"sourceDetail\":"
+        
+          if (value_sourceDetail_604 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_sourceDetail_604 === "string" ||
+            value_sourceDetail_604 === null ||
+            value_sourceDetail_604 instanceof Date ||
+            value_sourceDetail_604 instanceof RegExp ||
+            (
+              typeof value_sourceDetail_604 === "object" &&
+              typeof value_sourceDetail_604.toString === "function" &&
+              value_sourceDetail_604.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_sourceDetail_604 !== 'string') {
+          if (value_sourceDetail_604 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_sourceDetail_604 instanceof Date) {
+            json += JSON_STR_QUOTE + value_sourceDetail_604.toISOString() + JSON_STR_QUOTE
+          } else if (value_sourceDetail_604 instanceof RegExp) {
+            json += asString(value_sourceDetail_604.source)
+          } else {
+            json += asString(value_sourceDetail_604.toString())
+          }
+        } else {
+          json += asString(value_sourceDetail_604)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_utm_605 = obj["utm"]
+      if (value_utm_605 !== undefined) {
+        json += ",\"utm\":"
+        
+          if (value_utm_605 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_utm_605 === "object" && !Array.isArray(value_utm_605)) || value_utm_605 === null) {
+            json += anonymous118(value_utm_605)
+          }
+        
+    else throw new TypeError("The value of 'PartialLead#/properties/utm' does not match schema definition.")
+  
+      }
+
+      const value_industry_612 = obj["industry"]
+      if (value_industry_612 !== undefined) {
+        json += ",\"industry\":"
+        
+          if (value_industry_612 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_industry_612 === "string" ||
+            value_industry_612 === null ||
+            value_industry_612 instanceof Date ||
+            value_industry_612 instanceof RegExp ||
+            (
+              typeof value_industry_612 === "object" &&
+              typeof value_industry_612.toString === "function" &&
+              value_industry_612.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_industry_612 !== 'string') {
+          if (value_industry_612 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_industry_612 instanceof Date) {
+            json += JSON_STR_QUOTE + value_industry_612.toISOString() + JSON_STR_QUOTE
+          } else if (value_industry_612 instanceof RegExp) {
+            json += asString(value_industry_612.source)
+          } else {
+            json += asString(value_industry_612.toString())
+          }
+        } else {
+          json += asString(value_industry_612)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_numberOfEmployees_613 = obj["numberOfEmployees"]
+      if (value_numberOfEmployees_613 !== undefined) {
+        json += ",\"numberOfEmployees\":"
+        
+          if (value_numberOfEmployees_613 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_numberOfEmployees_613) || value_numberOfEmployees_613 === null) {
+            json += asInteger(value_numberOfEmployees_613)
+          }
+        
+    else throw new TypeError("The value of 'OptionalCount#' does not match schema definition.")
+  
+      }
+
+      const value_annualRevenue_614 = obj["annualRevenue"]
+      if (value_annualRevenue_614 !== undefined) {
+        json += ",\"annualRevenue\":"
+        
+          if (value_annualRevenue_614 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_annualRevenue_614 === "object" && !Array.isArray(value_annualRevenue_614)) || value_annualRevenue_614 === null) {
+            json += anonymous119(value_annualRevenue_614)
+          }
+        
+    else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
+  
+      }
+
+      const value_address_618 = obj["address"]
+      if (value_address_618 !== undefined) {
+        json += ",\"address\":"
+        
+          if (value_address_618 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_address_618 === "object" && !Array.isArray(value_address_618)) || value_address_618 === null) {
+            json += anonymous120(value_address_618)
+          }
+        
+    else throw new TypeError("The value of 'OptionalAddress#' does not match schema definition.")
+  
+      }
+
+      const value_description_626 = obj["description"]
+      if (value_description_626 !== undefined) {
+        json += ",\"description\":"
+        
+          if (value_description_626 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_description_626 === "string" ||
+            value_description_626 === null ||
+            value_description_626 instanceof Date ||
+            value_description_626 instanceof RegExp ||
+            (
+              typeof value_description_626 === "object" &&
+              typeof value_description_626.toString === "function" &&
+              value_description_626.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_description_626 !== 'string') {
+          if (value_description_626 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_description_626 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_626.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_626 instanceof RegExp) {
+            json += asString(value_description_626.source)
+          } else {
+            json += asString(value_description_626.toString())
+          }
+        } else {
+          json += asString(value_description_626)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
+  
+      }
+
+      const value_doNotCall_627 = obj["doNotCall"]
+      if (value_doNotCall_627 !== undefined) {
+        json += ",\"doNotCall\":"
+        json += asBoolean(value_doNotCall_627)
+      }
+
+      const value_emailOptOut_628 = obj["emailOptOut"]
+      if (value_emailOptOut_628 !== undefined) {
+        json += ",\"emailOptOut\":"
+        json += asBoolean(value_emailOptOut_628)
+      }
+
+      const value_name_629 = obj["name"]
+      if (value_name_629 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_629 !== 'string') {
+          if (value_name_629 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_629 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_629.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_629 instanceof RegExp) {
+            json += asString(value_name_629.source)
+          } else {
+            json += asString(value_name_629.toString())
+          }
+        } else {
+          json += asString(value_name_629)
+        }
+        
+      }
+
+      const value_status_630 = obj["status"]
+      if (value_status_630 !== undefined) {
+        json += ",\"status\":"
+        
+        if (typeof value_status_630 !== 'string') {
+          if (value_status_630 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_status_630 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_630.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_630 instanceof RegExp) {
+            json += asString(value_status_630.source)
+          } else {
+            json += asString(value_status_630.toString())
+          }
+        } else {
+          json += asString(value_status_630)
+        }
+        
+      }
+
+      const value_convertedAt_631 = obj["convertedAt"]
+      if (value_convertedAt_631 !== undefined) {
+        json += ",\"convertedAt\":"
+        
+          if (value_convertedAt_631 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_convertedAt_631 === "string" ||
+            value_convertedAt_631 === null ||
+            value_convertedAt_631 instanceof Date ||
+            value_convertedAt_631 instanceof RegExp ||
+            (
+              typeof value_convertedAt_631 === "object" &&
+              typeof value_convertedAt_631.toString === "function" &&
+              value_convertedAt_631.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDateTime(value_convertedAt_631)
+          }
+        
+    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
+  
+      }
+
+      const value_convertedAccountId_632 = obj["convertedAccountId"]
+      if (value_convertedAccountId_632 !== undefined) {
+        json += ",\"convertedAccountId\":"
+        
+          if (value_convertedAccountId_632 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_convertedAccountId_632 === "string" ||
+            value_convertedAccountId_632 === null ||
+            value_convertedAccountId_632 instanceof Date ||
+            value_convertedAccountId_632 instanceof RegExp ||
+            (
+              typeof value_convertedAccountId_632 === "object" &&
+              typeof value_convertedAccountId_632.toString === "function" &&
+              value_convertedAccountId_632.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_convertedAccountId_632 !== 'string') {
+          if (value_convertedAccountId_632 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_convertedAccountId_632 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedAccountId_632.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedAccountId_632 instanceof RegExp) {
+            json += asString(value_convertedAccountId_632.source)
+          } else {
+            json += asString(value_convertedAccountId_632.toString())
+          }
+        } else {
+          json += asString(value_convertedAccountId_632)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      }
+
+      const value_convertedContactId_633 = obj["convertedContactId"]
+      if (value_convertedContactId_633 !== undefined) {
+        json += ",\"convertedContactId\":"
+        
+          if (value_convertedContactId_633 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_convertedContactId_633 === "string" ||
+            value_convertedContactId_633 === null ||
+            value_convertedContactId_633 instanceof Date ||
+            value_convertedContactId_633 instanceof RegExp ||
+            (
+              typeof value_convertedContactId_633 === "object" &&
+              typeof value_convertedContactId_633.toString === "function" &&
+              value_convertedContactId_633.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_convertedContactId_633 !== 'string') {
+          if (value_convertedContactId_633 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_convertedContactId_633 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedContactId_633.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedContactId_633 instanceof RegExp) {
+            json += asString(value_convertedContactId_633.source)
+          } else {
+            json += asString(value_convertedContactId_633.toString())
+          }
+        } else {
+          json += asString(value_convertedContactId_633)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      }
+
+      const value_convertedOpportunityId_634 = obj["convertedOpportunityId"]
+      if (value_convertedOpportunityId_634 !== undefined) {
+        json += ",\"convertedOpportunityId\":"
+        
+          if (value_convertedOpportunityId_634 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_convertedOpportunityId_634 === "string" ||
+            value_convertedOpportunityId_634 === null ||
+            value_convertedOpportunityId_634 instanceof Date ||
+            value_convertedOpportunityId_634 instanceof RegExp ||
+            (
+              typeof value_convertedOpportunityId_634 === "object" &&
+              typeof value_convertedOpportunityId_634.toString === "function" &&
+              value_convertedOpportunityId_634.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_convertedOpportunityId_634 !== 'string') {
+          if (value_convertedOpportunityId_634 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_convertedOpportunityId_634 instanceof Date) {
+            json += JSON_STR_QUOTE + value_convertedOpportunityId_634.toISOString() + JSON_STR_QUOTE
+          } else if (value_convertedOpportunityId_634 instanceof RegExp) {
+            json += asString(value_convertedOpportunityId_634.source)
+          } else {
+            json += asString(value_convertedOpportunityId_634.toString())
+          }
+        } else {
+          json += asString(value_convertedOpportunityId_634)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      }
+
+      const value_expanded_635 = obj["expanded"]
+      if (value_expanded_635 !== undefined) {
+        json += ",\"expanded\":"
+        json += anonymous110(value_expanded_635)
+      }
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous116 (obj) {
+      // "PartialLeadList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'PartialLeadList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous117(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous117(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "PartialLeadList#"
+      function anonymous115 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_578 = obj["data"]
+      if (value_data_578 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous116(value_data_578)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_636 = obj["page"]
+      if (value_page_636 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_636)
       } else {
         throw new Error('"page" is required!')
       }
@@ -10376,7 +14675,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadBatchResult#/properties/results/items"
-      function anonymous106 (input) {
+      function anonymous123 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10385,58 +14684,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_479 = obj["index"]
-      if (value_index_479 !== undefined) {
+      const value_index_643 = obj["index"]
+      if (value_index_643 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_479)
+        json += asInteger(value_index_643)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_480 = obj["status"]
-      if (value_status_480 !== undefined) {
+      const value_status_644 = obj["status"]
+      if (value_status_644 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_480)
+        json += asInteger(value_status_644)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_481 = obj["etag"]
-      if (value_etag_481 !== undefined) {
+      const value_etag_645 = obj["etag"]
+      if (value_etag_645 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_481 !== 'string') {
-          if (value_etag_481 === null) {
+        if (typeof value_etag_645 !== 'string') {
+          if (value_etag_645 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_481 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_481.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_481 instanceof RegExp) {
-            json += asString(value_etag_481.source)
+          } else if (value_etag_645 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_645.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_645 instanceof RegExp) {
+            json += asString(value_etag_645.source)
           } else {
-            json += asString(value_etag_481.toString())
+            json += asString(value_etag_645.toString())
           }
         } else {
-          json += asString(value_etag_481)
+          json += asString(value_etag_645)
         }
         
       }
 
-      const value_body_482 = obj["body"]
-      if (value_body_482 !== undefined) {
+      const value_body_646 = obj["body"]
+      if (value_body_646 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_482 === null) {
+      if (value_body_646 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous95(value_body_482)
+    json += anonymous106(value_body_646)
       }
     
       }
 
-      const value_problem_483 = obj["problem"]
-      if (value_problem_483 !== undefined) {
+      const value_problem_647 = obj["problem"]
+      if (value_problem_647 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_483)
+        json += anonymous1(value_problem_647)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -10444,7 +14743,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous105 (obj) {
+    function anonymous122 (obj) {
       // "LeadBatchResult#/properties/results"
       let json = ''
   
@@ -10458,18 +14757,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous106(value)
+        json += anonymous123(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous106(value)
+          json += anonymous123(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "LeadBatchResult#"
-      function anonymous104 (input) {
+      function anonymous121 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10478,32 +14777,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_476 = obj["outcome"]
-      if (value_outcome_476 !== undefined) {
+      const value_outcome_640 = obj["outcome"]
+      if (value_outcome_640 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_476 !== 'string') {
-          if (value_outcome_476 === null) {
+        if (typeof value_outcome_640 !== 'string') {
+          if (value_outcome_640 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_476 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_476.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_476 instanceof RegExp) {
-            json += asString(value_outcome_476.source)
+          } else if (value_outcome_640 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_640.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_640 instanceof RegExp) {
+            json += asString(value_outcome_640.source)
           } else {
-            json += asString(value_outcome_476.toString())
+            json += asString(value_outcome_640.toString())
           }
         } else {
-          json += asString(value_outcome_476)
+          json += asString(value_outcome_640)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_477 = obj["results"]
-      if (value_results_477 !== undefined) {
+      const value_results_641 = obj["results"]
+      if (value_results_641 !== undefined) {
         json += ",\"results\":"
-        json += anonymous105(value_results_477)
+        json += anonymous122(value_results_641)
       } else {
         throw new Error('"results" is required!')
       }
@@ -10514,7 +14813,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadDuplicates#/properties/data/items"
-      function anonymous109 (input) {
+      function anonymous126 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10523,32 +14822,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_record_488 = obj["record"]
-      if (value_record_488 !== undefined) {
+      const value_record_652 = obj["record"]
+      if (value_record_652 !== undefined) {
         json += "{\"record\":"
         
-      if (value_record_488 === null) {
+      if (value_record_652 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous95(value_record_488)
+    json += anonymous106(value_record_652)
       }
     
       } else {
         throw new Error('"record" is required!')
       }
       
-      const value_score_489 = obj["score"]
-      if (value_score_489 !== undefined) {
+      const value_score_653 = obj["score"]
+      if (value_score_653 !== undefined) {
         json += ",\"score\":"
-        json += asNumber(value_score_489)
+        json += asNumber(value_score_653)
       } else {
         throw new Error('"score" is required!')
       }
       
-      const value_reasons_490 = obj["reasons"]
-      if (value_reasons_490 !== undefined) {
+      const value_reasons_654 = obj["reasons"]
+      if (value_reasons_654 !== undefined) {
         json += ",\"reasons\":"
-        json += anonymous46(value_reasons_490)
+        json += anonymous52(value_reasons_654)
       } else {
         throw new Error('"reasons" is required!')
       }
@@ -10558,7 +14857,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous108 (obj) {
+    function anonymous125 (obj) {
       // "LeadDuplicates#/properties/data"
       let json = ''
   
@@ -10572,18 +14871,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous109(value)
+        json += anonymous126(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous109(value)
+          json += anonymous126(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "LeadDuplicates#"
-      function anonymous107 (input) {
+      function anonymous124 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10592,10 +14891,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_486 = obj["data"]
-      if (value_data_486 !== undefined) {
+      const value_data_650 = obj["data"]
+      if (value_data_650 !== undefined) {
         json += "{\"data\":"
-        json += anonymous108(value_data_486)
+        json += anonymous125(value_data_650)
       } else {
         throw new Error('"data" is required!')
       }
@@ -10605,7 +14904,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous111 (obj) {
+    function anonymous128 (obj) {
       // "LeadMergeResult#/properties/losers"
       let json = ''
   
@@ -10623,7 +14922,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous95(value)
+    json += anonymous106(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10633,7 +14932,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous95(value)
+    json += anonymous106(value)
       }
     
         }
@@ -10642,7 +14941,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadMergeResult#"
-      function anonymous110 (input) {
+      function anonymous127 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10651,48 +14950,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_493 = obj["dryRun"]
-      if (value_dryRun_493 !== undefined) {
+      const value_dryRun_658 = obj["dryRun"]
+      if (value_dryRun_658 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_493)
+        json += asBoolean(value_dryRun_658)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_494 = obj["merge"]
-      if (value_merge_494 !== undefined) {
+      const value_merge_659 = obj["merge"]
+      if (value_merge_659 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous65(value_merge_494)
+        json += anonymous71(value_merge_659)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_495 = obj["winner"]
-      if (value_winner_495 !== undefined) {
+      const value_winner_660 = obj["winner"]
+      if (value_winner_660 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_495 === null) {
+      if (value_winner_660 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous95(value_winner_495)
+    json += anonymous106(value_winner_660)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_496 = obj["losers"]
-      if (value_losers_496 !== undefined) {
+      const value_losers_661 = obj["losers"]
+      if (value_losers_661 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous111(value_losers_496)
+        json += anonymous128(value_losers_661)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_497 = obj["references"]
-      if (value_references_497 !== undefined) {
+      const value_references_662 = obj["references"]
+      if (value_references_662 !== undefined) {
         json += ",\"references\":"
-        json += anonymous69(value_references_497)
+        json += anonymous75(value_references_662)
       } else {
         throw new Error('"references" is required!')
       }
@@ -10702,7 +15001,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous113 (obj) {
+    function anonymous130 (obj) {
       // "LeadUnmergeResult#/properties/losers"
       let json = ''
   
@@ -10720,7 +15019,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous95(value)
+    json += anonymous106(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -10730,7 +15029,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous95(value)
+    json += anonymous106(value)
       }
     
         }
@@ -10738,7 +15037,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous114 (obj) {
+    function anonymous131 (obj) {
       // "LeadUnmergeResult#/properties/kept"
       let json = ''
   
@@ -10795,7 +15094,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "LeadUnmergeResult#"
-      function anonymous112 (input) {
+      function anonymous129 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10804,56 +15103,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_500 = obj["dryRun"]
-      if (value_dryRun_500 !== undefined) {
+      const value_dryRun_665 = obj["dryRun"]
+      if (value_dryRun_665 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_500)
+        json += asBoolean(value_dryRun_665)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_501 = obj["merge"]
-      if (value_merge_501 !== undefined) {
+      const value_merge_666 = obj["merge"]
+      if (value_merge_666 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous65(value_merge_501)
+        json += anonymous71(value_merge_666)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_502 = obj["winner"]
-      if (value_winner_502 !== undefined) {
+      const value_winner_667 = obj["winner"]
+      if (value_winner_667 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_502 === null) {
+      if (value_winner_667 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous95(value_winner_502)
+    json += anonymous106(value_winner_667)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_503 = obj["losers"]
-      if (value_losers_503 !== undefined) {
+      const value_losers_668 = obj["losers"]
+      if (value_losers_668 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous113(value_losers_503)
+        json += anonymous130(value_losers_668)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_504 = obj["kept"]
-      if (value_kept_504 !== undefined) {
+      const value_kept_669 = obj["kept"]
+      if (value_kept_669 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous114(value_kept_504)
+        json += anonymous131(value_kept_669)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_505 = obj["references"]
-      if (value_references_505 !== undefined) {
+      const value_references_670 = obj["references"]
+      if (value_references_670 !== undefined) {
         json += ",\"references\":"
-        json += anonymous69(value_references_505)
+        json += anonymous75(value_references_670)
       } else {
         throw new Error('"references" is required!')
       }
@@ -10864,7 +15163,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/account"
-      function anonymous116 (input) {
+      function anonymous133 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10873,36 +15172,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_512 = obj["outcome"]
-      if (value_outcome_512 !== undefined) {
+      const value_outcome_677 = obj["outcome"]
+      if (value_outcome_677 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_512 !== 'string') {
-          if (value_outcome_512 === null) {
+        if (typeof value_outcome_677 !== 'string') {
+          if (value_outcome_677 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_512 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_512.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_512 instanceof RegExp) {
-            json += asString(value_outcome_512.source)
+          } else if (value_outcome_677 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_677.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_677 instanceof RegExp) {
+            json += asString(value_outcome_677.source)
           } else {
-            json += asString(value_outcome_512.toString())
+            json += asString(value_outcome_677.toString())
           }
         } else {
-          json += asString(value_outcome_512)
+          json += asString(value_outcome_677)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_513 = obj["record"]
-      if (value_record_513 !== undefined) {
+      const value_record_678 = obj["record"]
+      if (value_record_678 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_513 === null) {
+      if (value_record_678 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous26(value_record_513)
+    json += anonymous26(value_record_678)
       }
     
       } else {
@@ -10915,7 +15214,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/contact"
-      function anonymous117 (input) {
+      function anonymous134 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10924,36 +15223,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_516 = obj["outcome"]
-      if (value_outcome_516 !== undefined) {
+      const value_outcome_681 = obj["outcome"]
+      if (value_outcome_681 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_516 !== 'string') {
-          if (value_outcome_516 === null) {
+        if (typeof value_outcome_681 !== 'string') {
+          if (value_outcome_681 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_516 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_516.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_516 instanceof RegExp) {
-            json += asString(value_outcome_516.source)
+          } else if (value_outcome_681 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_681.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_681 instanceof RegExp) {
+            json += asString(value_outcome_681.source)
           } else {
-            json += asString(value_outcome_516.toString())
+            json += asString(value_outcome_681.toString())
           }
         } else {
-          json += asString(value_outcome_516)
+          json += asString(value_outcome_681)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_517 = obj["record"]
-      if (value_record_517 !== undefined) {
+      const value_record_682 = obj["record"]
+      if (value_record_682 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_517 === null) {
+      if (value_record_682 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value_record_517)
+    json += anonymous84(value_record_682)
       }
     
       } else {
@@ -10966,7 +15265,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#/properties/opportunity"
-      function anonymous118 (input) {
+      function anonymous135 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -10975,36 +15274,36 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_520 = obj["outcome"]
-      if (value_outcome_520 !== undefined) {
+      const value_outcome_685 = obj["outcome"]
+      if (value_outcome_685 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_520 !== 'string') {
-          if (value_outcome_520 === null) {
+        if (typeof value_outcome_685 !== 'string') {
+          if (value_outcome_685 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_520 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_520.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_520 instanceof RegExp) {
-            json += asString(value_outcome_520.source)
+          } else if (value_outcome_685 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_685.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_685 instanceof RegExp) {
+            json += asString(value_outcome_685.source)
           } else {
-            json += asString(value_outcome_520.toString())
+            json += asString(value_outcome_685.toString())
           }
         } else {
-          json += asString(value_outcome_520)
+          json += asString(value_outcome_685)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_record_521 = obj["record"]
-      if (value_record_521 !== undefined) {
+      const value_record_686 = obj["record"]
+      if (value_record_686 !== undefined) {
         json += ",\"record\":"
         
-      if (value_record_521 === null) {
+      if (value_record_686 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous100(value_record_521)
+    json += anonymous111(value_record_686)
       }
     
       } else {
@@ -11017,7 +15316,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "LeadConversionResult#"
-      function anonymous115 (input) {
+      function anonymous132 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11026,54 +15325,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_508 = obj["dryRun"]
-      if (value_dryRun_508 !== undefined) {
+      const value_dryRun_673 = obj["dryRun"]
+      if (value_dryRun_673 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_508)
+        json += asBoolean(value_dryRun_673)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_lead_509 = obj["lead"]
-      if (value_lead_509 !== undefined) {
+      const value_lead_674 = obj["lead"]
+      if (value_lead_674 !== undefined) {
         json += ",\"lead\":"
         
-      if (value_lead_509 === null) {
+      if (value_lead_674 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous95(value_lead_509)
+    json += anonymous106(value_lead_674)
       }
     
       } else {
         throw new Error('"lead" is required!')
       }
       
-      const value_account_510 = obj["account"]
-      if (value_account_510 !== undefined) {
+      const value_account_675 = obj["account"]
+      if (value_account_675 !== undefined) {
         json += ",\"account\":"
-        json += anonymous116(value_account_510)
+        json += anonymous133(value_account_675)
       } else {
         throw new Error('"account" is required!')
       }
       
-      const value_contact_514 = obj["contact"]
-      if (value_contact_514 !== undefined) {
+      const value_contact_679 = obj["contact"]
+      if (value_contact_679 !== undefined) {
         json += ",\"contact\":"
-        json += anonymous117(value_contact_514)
+        json += anonymous134(value_contact_679)
       } else {
         throw new Error('"contact" is required!')
       }
       
-      const value_opportunity_518 = obj["opportunity"]
-      if (value_opportunity_518 !== undefined) {
+      const value_opportunity_683 = obj["opportunity"]
+      if (value_opportunity_683 !== undefined) {
         json += ",\"opportunity\":"
         
-          if (value_opportunity_518 === null) {
+          if (value_opportunity_683 === null) {
             json += JSON_STR_NULL
           }
           
-          else if((typeof value_opportunity_518 === "object" && !Array.isArray(value_opportunity_518)) || value_opportunity_518 === null) {
-            json += anonymous118(value_opportunity_518)
+          else if((typeof value_opportunity_683 === "object" && !Array.isArray(value_opportunity_683)) || value_opportunity_683 === null) {
+            json += anonymous135(value_opportunity_683)
           }
         
     else throw new TypeError("The value of 'LeadConversionResult#/properties/opportunity' does not match schema definition.")
@@ -11087,7 +15386,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous120 (obj) {
+    function anonymous137 (obj) {
       // "OpportunityList#/properties/data"
       let json = ''
   
@@ -11105,7 +15404,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous100(value)
+    json += anonymous111(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -11115,7 +15414,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous100(value)
+    json += anonymous111(value)
       }
     
         }
@@ -11124,7 +15423,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityList#"
-      function anonymous119 (input) {
+      function anonymous136 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11133,18 +15432,841 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_524 = obj["data"]
-      if (value_data_524 !== undefined) {
+      const value_data_689 = obj["data"]
+      if (value_data_689 !== undefined) {
         json += "{\"data\":"
-        json += anonymous120(value_data_524)
+        json += anonymous137(value_data_689)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_525 = obj["page"]
-      if (value_page_525 !== undefined) {
+      const value_page_690 = obj["page"]
+      if (value_page_690 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_525)
+        json += anonymous21(value_page_690)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "OptionalMoney#"
+      function anonymous141 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_amount_713 = obj["amount"]
+      if (value_amount_713 !== undefined) {
+        json += "{\"amount\":"
+        
+        if (typeof value_amount_713 !== 'string') {
+          if (value_amount_713 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_amount_713 instanceof Date) {
+            json += JSON_STR_QUOTE + value_amount_713.toISOString() + JSON_STR_QUOTE
+          } else if (value_amount_713 instanceof RegExp) {
+            json += asString(value_amount_713.source)
+          } else {
+            json += asString(value_amount_713.toString())
+          }
+        } else {
+          json += asString(value_amount_713)
+        }
+        
+      } else {
+        throw new Error('"amount" is required!')
+      }
+      
+      const value_currency_714 = obj["currency"]
+      if (value_currency_714 !== undefined) {
+        json += ",\"currency\":"
+        
+        if (typeof value_currency_714 !== 'string') {
+          if (value_currency_714 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_currency_714 instanceof Date) {
+            json += JSON_STR_QUOTE + value_currency_714.toISOString() + JSON_STR_QUOTE
+          } else if (value_currency_714 instanceof RegExp) {
+            json += asString(value_currency_714.source)
+          } else {
+            json += asString(value_currency_714.toString())
+          }
+        } else {
+          json += asString(value_currency_714)
+        }
+        
+      } else {
+        throw new Error('"currency" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "PartialOpportunity#"
+      function anonymous140 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_id_695 = obj["id"]
+      if (value_id_695 !== undefined) {
+        json += "{\"id\":"
+        
+        if (typeof value_id_695 !== 'string') {
+          if (value_id_695 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_id_695 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_695.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_695 instanceof RegExp) {
+            json += asString(value_id_695.source)
+          } else {
+            json += asString(value_id_695.toString())
+          }
+        } else {
+          json += asString(value_id_695)
+        }
+        
+      } else {
+        throw new Error('"id" is required!')
+      }
+      
+      const value_version_696 = obj["version"]
+      if (value_version_696 !== undefined) {
+        json += ",\"version\":"
+        json += asInteger(value_version_696)
+      } else {
+        throw new Error('"version" is required!')
+      }
+      
+      const value_createdAt_697 = obj["createdAt"]
+      if (value_createdAt_697 !== undefined) {
+        json += ",\"createdAt\":"
+        json += asDateTime(value_createdAt_697)
+      }
+
+      const value_createdBy_698 = obj["createdBy"]
+      if (value_createdBy_698 !== undefined) {
+        json += ",\"createdBy\":"
+        json += anonymous23(value_createdBy_698)
+      }
+
+      const value_updatedAt_699 = obj["updatedAt"]
+      if (value_updatedAt_699 !== undefined) {
+        json += ",\"updatedAt\":"
+        json += asDateTime(value_updatedAt_699)
+      }
+
+      const value_updatedBy_700 = obj["updatedBy"]
+      if (value_updatedBy_700 !== undefined) {
+        json += ",\"updatedBy\":"
+        json += anonymous23(value_updatedBy_700)
+      }
+
+      const value_deletedAt_701 = obj["deletedAt"]
+      if (value_deletedAt_701 !== undefined) {
+        json += ",\"deletedAt\":"
+        
+          if (value_deletedAt_701 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_deletedAt_701 === "string" ||
+            value_deletedAt_701 === null ||
+            value_deletedAt_701 instanceof Date ||
+            value_deletedAt_701 instanceof RegExp ||
+            (
+              typeof value_deletedAt_701 === "object" &&
+              typeof value_deletedAt_701.toString === "function" &&
+              value_deletedAt_701.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDateTime(value_deletedAt_701)
+          }
+        
+    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
+  
+      }
+
+      const value_ownerId_702 = obj["ownerId"]
+      if (value_ownerId_702 !== undefined) {
+        json += ",\"ownerId\":"
+        
+        if (typeof value_ownerId_702 !== 'string') {
+          if (value_ownerId_702 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_ownerId_702 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_702.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_702 instanceof RegExp) {
+            json += asString(value_ownerId_702.source)
+          } else {
+            json += asString(value_ownerId_702.toString())
+          }
+        } else {
+          json += asString(value_ownerId_702)
+        }
+        
+      }
+
+      const value_teamId_703 = obj["teamId"]
+      if (value_teamId_703 !== undefined) {
+        json += ",\"teamId\":"
+        
+          if (value_teamId_703 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_teamId_703 === "string" ||
+            value_teamId_703 === null ||
+            value_teamId_703 instanceof Date ||
+            value_teamId_703 instanceof RegExp ||
+            (
+              typeof value_teamId_703 === "object" &&
+              typeof value_teamId_703.toString === "function" &&
+              value_teamId_703.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_teamId_703 !== 'string') {
+          if (value_teamId_703 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_teamId_703 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_703.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_703 instanceof RegExp) {
+            json += asString(value_teamId_703.source)
+          } else {
+            json += asString(value_teamId_703.toString())
+          }
+        } else {
+          json += asString(value_teamId_703)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      }
+
+      const value_tags_704 = obj["tags"]
+      if (value_tags_704 !== undefined) {
+        json += ",\"tags\":"
+        json += anonymous27(value_tags_704)
+      }
+
+      const value_customFields_705 = obj["customFields"]
+      if (value_customFields_705 !== undefined) {
+        json += ",\"customFields\":"
+        json += JSON.stringify(value_customFields_705)
+      }
+
+      const value_externalIds_706 = obj["externalIds"]
+      if (value_externalIds_706 !== undefined) {
+        json += ",\"externalIds\":"
+        json += anonymous31(value_externalIds_706)
+      }
+
+      const value_name_707 = obj["name"]
+      if (value_name_707 !== undefined) {
+        json += ",\"name\":"
+        
+        if (typeof value_name_707 !== 'string') {
+          if (value_name_707 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_707 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_707.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_707 instanceof RegExp) {
+            json += asString(value_name_707.source)
+          } else {
+            json += asString(value_name_707.toString())
+          }
+        } else {
+          json += asString(value_name_707)
+        }
+        
+      }
+
+      const value_accountId_708 = obj["accountId"]
+      if (value_accountId_708 !== undefined) {
+        json += ",\"accountId\":"
+        
+          if (value_accountId_708 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_accountId_708 === "string" ||
+            value_accountId_708 === null ||
+            value_accountId_708 instanceof Date ||
+            value_accountId_708 instanceof RegExp ||
+            (
+              typeof value_accountId_708 === "object" &&
+              typeof value_accountId_708.toString === "function" &&
+              value_accountId_708.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_accountId_708 !== 'string') {
+          if (value_accountId_708 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_accountId_708 instanceof Date) {
+            json += JSON_STR_QUOTE + value_accountId_708.toISOString() + JSON_STR_QUOTE
+          } else if (value_accountId_708 instanceof RegExp) {
+            json += asString(value_accountId_708.source)
+          } else {
+            json += asString(value_accountId_708.toString())
+          }
+        } else {
+          json += asString(value_accountId_708)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      }
+
+      const value_primaryContactId_709 = obj["primaryContactId"]
+      if (value_primaryContactId_709 !== undefined) {
+        json += ",\"primaryContactId\":"
+        
+          if (value_primaryContactId_709 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_primaryContactId_709 === "string" ||
+            value_primaryContactId_709 === null ||
+            value_primaryContactId_709 instanceof Date ||
+            value_primaryContactId_709 instanceof RegExp ||
+            (
+              typeof value_primaryContactId_709 === "object" &&
+              typeof value_primaryContactId_709.toString === "function" &&
+              value_primaryContactId_709.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_primaryContactId_709 !== 'string') {
+          if (value_primaryContactId_709 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_primaryContactId_709 instanceof Date) {
+            json += JSON_STR_QUOTE + value_primaryContactId_709.toISOString() + JSON_STR_QUOTE
+          } else if (value_primaryContactId_709 instanceof RegExp) {
+            json += asString(value_primaryContactId_709.source)
+          } else {
+            json += asString(value_primaryContactId_709.toString())
+          }
+        } else {
+          json += asString(value_primaryContactId_709)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      }
+
+      const value_stageId_710 = obj["stageId"]
+      if (value_stageId_710 !== undefined) {
+        json += ",\"stageId\":"
+        
+        if (typeof value_stageId_710 !== 'string') {
+          if (value_stageId_710 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_stageId_710 instanceof Date) {
+            json += JSON_STR_QUOTE + value_stageId_710.toISOString() + JSON_STR_QUOTE
+          } else if (value_stageId_710 instanceof RegExp) {
+            json += asString(value_stageId_710.source)
+          } else {
+            json += asString(value_stageId_710.toString())
+          }
+        } else {
+          json += asString(value_stageId_710)
+        }
+        
+      }
+
+      const value_amount_711 = obj["amount"]
+      if (value_amount_711 !== undefined) {
+        json += ",\"amount\":"
+        
+          if (value_amount_711 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if((typeof value_amount_711 === "object" && !Array.isArray(value_amount_711)) || value_amount_711 === null) {
+            json += anonymous141(value_amount_711)
+          }
+        
+    else throw new TypeError("The value of 'OptionalMoney#' does not match schema definition.")
+  
+      }
+
+      const value_probability_715 = obj["probability"]
+      if (value_probability_715 !== undefined) {
+        json += ",\"probability\":"
+        
+          if (value_probability_715 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(Number.isInteger(value_probability_715) || value_probability_715 === null) {
+            json += asInteger(value_probability_715)
+          }
+        
+    else throw new TypeError("The value of 'PartialOpportunity#/properties/probability' does not match schema definition.")
+  
+      }
+
+      const value_expectedCloseDate_716 = obj["expectedCloseDate"]
+      if (value_expectedCloseDate_716 !== undefined) {
+        json += ",\"expectedCloseDate\":"
+        
+          if (value_expectedCloseDate_716 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_expectedCloseDate_716 === "string" ||
+            value_expectedCloseDate_716 === null ||
+            value_expectedCloseDate_716 instanceof Date ||
+            value_expectedCloseDate_716 instanceof RegExp ||
+            (
+              typeof value_expectedCloseDate_716 === "object" &&
+              typeof value_expectedCloseDate_716.toString === "function" &&
+              value_expectedCloseDate_716.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDate(value_expectedCloseDate_716)
+          }
+        
+    else throw new TypeError("The value of 'OptionalDate#' does not match schema definition.")
+  
+      }
+
+      const value_lostReason_717 = obj["lostReason"]
+      if (value_lostReason_717 !== undefined) {
+        json += ",\"lostReason\":"
+        
+          if (value_lostReason_717 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_lostReason_717 === "string" ||
+            value_lostReason_717 === null ||
+            value_lostReason_717 instanceof Date ||
+            value_lostReason_717 instanceof RegExp ||
+            (
+              typeof value_lostReason_717 === "object" &&
+              typeof value_lostReason_717.toString === "function" &&
+              value_lostReason_717.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_lostReason_717 !== 'string') {
+          if (value_lostReason_717 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_lostReason_717 instanceof Date) {
+            json += JSON_STR_QUOTE + value_lostReason_717.toISOString() + JSON_STR_QUOTE
+          } else if (value_lostReason_717 instanceof RegExp) {
+            json += asString(value_lostReason_717.source)
+          } else {
+            json += asString(value_lostReason_717.toString())
+          }
+        } else {
+          json += asString(value_lostReason_717)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_type_718 = obj["type"]
+      if (value_type_718 !== undefined) {
+        json += ",\"type\":"
+        
+          if (value_type_718 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_type_718 === "string" ||
+            value_type_718 === null ||
+            value_type_718 instanceof Date ||
+            value_type_718 instanceof RegExp ||
+            (
+              typeof value_type_718 === "object" &&
+              typeof value_type_718.toString === "function" &&
+              value_type_718.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_type_718 !== 'string') {
+          if (value_type_718 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_type_718 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_718.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_718 instanceof RegExp) {
+            json += asString(value_type_718.source)
+          } else {
+            json += asString(value_type_718.toString())
+          }
+        } else {
+          json += asString(value_type_718)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'PartialOpportunity#/properties/type' does not match schema definition.")
+  
+      }
+
+      const value_source_719 = obj["source"]
+      if (value_source_719 !== undefined) {
+        json += ",\"source\":"
+        
+          if (value_source_719 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_source_719 === "string" ||
+            value_source_719 === null ||
+            value_source_719 instanceof Date ||
+            value_source_719 instanceof RegExp ||
+            (
+              typeof value_source_719 === "object" &&
+              typeof value_source_719.toString === "function" &&
+              value_source_719.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_source_719 !== 'string') {
+          if (value_source_719 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_source_719 instanceof Date) {
+            json += JSON_STR_QUOTE + value_source_719.toISOString() + JSON_STR_QUOTE
+          } else if (value_source_719 instanceof RegExp) {
+            json += asString(value_source_719.source)
+          } else {
+            json += asString(value_source_719.toString())
+          }
+        } else {
+          json += asString(value_source_719)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_nextStep_720 = obj["nextStep"]
+      if (value_nextStep_720 !== undefined) {
+        json += ",\"nextStep\":"
+        
+          if (value_nextStep_720 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_nextStep_720 === "string" ||
+            value_nextStep_720 === null ||
+            value_nextStep_720 instanceof Date ||
+            value_nextStep_720 instanceof RegExp ||
+            (
+              typeof value_nextStep_720 === "object" &&
+              typeof value_nextStep_720.toString === "function" &&
+              value_nextStep_720.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_nextStep_720 !== 'string') {
+          if (value_nextStep_720 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_nextStep_720 instanceof Date) {
+            json += JSON_STR_QUOTE + value_nextStep_720.toISOString() + JSON_STR_QUOTE
+          } else if (value_nextStep_720 instanceof RegExp) {
+            json += asString(value_nextStep_720.source)
+          } else {
+            json += asString(value_nextStep_720.toString())
+          }
+        } else {
+          json += asString(value_nextStep_720)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_competitor_721 = obj["competitor"]
+      if (value_competitor_721 !== undefined) {
+        json += ",\"competitor\":"
+        
+          if (value_competitor_721 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_competitor_721 === "string" ||
+            value_competitor_721 === null ||
+            value_competitor_721 instanceof Date ||
+            value_competitor_721 instanceof RegExp ||
+            (
+              typeof value_competitor_721 === "object" &&
+              typeof value_competitor_721.toString === "function" &&
+              value_competitor_721.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_competitor_721 !== 'string') {
+          if (value_competitor_721 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_competitor_721 instanceof Date) {
+            json += JSON_STR_QUOTE + value_competitor_721.toISOString() + JSON_STR_QUOTE
+          } else if (value_competitor_721 instanceof RegExp) {
+            json += asString(value_competitor_721.source)
+          } else {
+            json += asString(value_competitor_721.toString())
+          }
+        } else {
+          json += asString(value_competitor_721)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalText#' does not match schema definition.")
+  
+      }
+
+      const value_description_722 = obj["description"]
+      if (value_description_722 !== undefined) {
+        json += ",\"description\":"
+        
+          if (value_description_722 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_description_722 === "string" ||
+            value_description_722 === null ||
+            value_description_722 instanceof Date ||
+            value_description_722 instanceof RegExp ||
+            (
+              typeof value_description_722 === "object" &&
+              typeof value_description_722.toString === "function" &&
+              value_description_722.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_description_722 !== 'string') {
+          if (value_description_722 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_description_722 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_722.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_722 instanceof RegExp) {
+            json += asString(value_description_722.source)
+          } else {
+            json += asString(value_description_722.toString())
+          }
+        } else {
+          json += asString(value_description_722)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalLongText#' does not match schema definition.")
+  
+      }
+
+      const value_pipelineId_723 = obj["pipelineId"]
+      if (value_pipelineId_723 !== undefined) {
+        json += ",\"pipelineId\":"
+        
+        if (typeof value_pipelineId_723 !== 'string') {
+          if (value_pipelineId_723 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_pipelineId_723 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pipelineId_723.toISOString() + JSON_STR_QUOTE
+          } else if (value_pipelineId_723 instanceof RegExp) {
+            json += asString(value_pipelineId_723.source)
+          } else {
+            json += asString(value_pipelineId_723.toString())
+          }
+        } else {
+          json += asString(value_pipelineId_723)
+        }
+        
+      }
+
+      const value_status_724 = obj["status"]
+      if (value_status_724 !== undefined) {
+        json += ",\"status\":"
+        
+        if (typeof value_status_724 !== 'string') {
+          if (value_status_724 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_status_724 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_724.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_724 instanceof RegExp) {
+            json += asString(value_status_724.source)
+          } else {
+            json += asString(value_status_724.toString())
+          }
+        } else {
+          json += asString(value_status_724)
+        }
+        
+      }
+
+      const value_stageEnteredAt_725 = obj["stageEnteredAt"]
+      if (value_stageEnteredAt_725 !== undefined) {
+        json += ",\"stageEnteredAt\":"
+        json += asDateTime(value_stageEnteredAt_725)
+      }
+
+      const value_closedAt_726 = obj["closedAt"]
+      if (value_closedAt_726 !== undefined) {
+        json += ",\"closedAt\":"
+        
+          if (value_closedAt_726 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_closedAt_726 === "string" ||
+            value_closedAt_726 === null ||
+            value_closedAt_726 instanceof Date ||
+            value_closedAt_726 instanceof RegExp ||
+            (
+              typeof value_closedAt_726 === "object" &&
+              typeof value_closedAt_726.toString === "function" &&
+              value_closedAt_726.toString !== Object.prototype.toString
+            )
+          ) {
+            json += asDateTime(value_closedAt_726)
+          }
+        
+    else throw new TypeError("The value of 'OptionalTimestamp#' does not match schema definition.")
+  
+      }
+
+      const value_originLeadId_727 = obj["originLeadId"]
+      if (value_originLeadId_727 !== undefined) {
+        json += ",\"originLeadId\":"
+        
+          if (value_originLeadId_727 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_originLeadId_727 === "string" ||
+            value_originLeadId_727 === null ||
+            value_originLeadId_727 instanceof Date ||
+            value_originLeadId_727 instanceof RegExp ||
+            (
+              typeof value_originLeadId_727 === "object" &&
+              typeof value_originLeadId_727.toString === "function" &&
+              value_originLeadId_727.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_originLeadId_727 !== 'string') {
+          if (value_originLeadId_727 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_originLeadId_727 instanceof Date) {
+            json += JSON_STR_QUOTE + value_originLeadId_727.toISOString() + JSON_STR_QUOTE
+          } else if (value_originLeadId_727 instanceof RegExp) {
+            json += asString(value_originLeadId_727.source)
+          } else {
+            json += asString(value_originLeadId_727.toString())
+          }
+        } else {
+          json += asString(value_originLeadId_727)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'OptionalId#' does not match schema definition.")
+  
+      }
+
+      const value_expanded_728 = obj["expanded"]
+      if (value_expanded_728 !== undefined) {
+        json += ",\"expanded\":"
+        json += anonymous113(value_expanded_728)
+      }
+
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous139 (obj) {
+      // "PartialOpportunityList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'PartialOpportunityList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous140(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous140(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "PartialOpportunityList#"
+      function anonymous138 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_693 = obj["data"]
+      if (value_data_693 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous139(value_data_693)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_729 = obj["page"]
+      if (value_page_729 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_729)
       } else {
         throw new Error('"page" is required!')
       }
@@ -11155,7 +16277,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityBatchResult#/properties/results/items"
-      function anonymous123 (input) {
+      function anonymous144 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11164,58 +16286,58 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_index_532 = obj["index"]
-      if (value_index_532 !== undefined) {
+      const value_index_736 = obj["index"]
+      if (value_index_736 !== undefined) {
         json += "{\"index\":"
-        json += asInteger(value_index_532)
+        json += asInteger(value_index_736)
       } else {
         throw new Error('"index" is required!')
       }
       
-      const value_status_533 = obj["status"]
-      if (value_status_533 !== undefined) {
+      const value_status_737 = obj["status"]
+      if (value_status_737 !== undefined) {
         json += ",\"status\":"
-        json += asInteger(value_status_533)
+        json += asInteger(value_status_737)
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_etag_534 = obj["etag"]
-      if (value_etag_534 !== undefined) {
+      const value_etag_738 = obj["etag"]
+      if (value_etag_738 !== undefined) {
         json += ",\"etag\":"
         
-        if (typeof value_etag_534 !== 'string') {
-          if (value_etag_534 === null) {
+        if (typeof value_etag_738 !== 'string') {
+          if (value_etag_738 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_etag_534 instanceof Date) {
-            json += JSON_STR_QUOTE + value_etag_534.toISOString() + JSON_STR_QUOTE
-          } else if (value_etag_534 instanceof RegExp) {
-            json += asString(value_etag_534.source)
+          } else if (value_etag_738 instanceof Date) {
+            json += JSON_STR_QUOTE + value_etag_738.toISOString() + JSON_STR_QUOTE
+          } else if (value_etag_738 instanceof RegExp) {
+            json += asString(value_etag_738.source)
           } else {
-            json += asString(value_etag_534.toString())
+            json += asString(value_etag_738.toString())
           }
         } else {
-          json += asString(value_etag_534)
+          json += asString(value_etag_738)
         }
         
       }
 
-      const value_body_535 = obj["body"]
-      if (value_body_535 !== undefined) {
+      const value_body_739 = obj["body"]
+      if (value_body_739 !== undefined) {
         json += ",\"body\":"
         
-      if (value_body_535 === null) {
+      if (value_body_739 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous100(value_body_535)
+    json += anonymous111(value_body_739)
       }
     
       }
 
-      const value_problem_536 = obj["problem"]
-      if (value_problem_536 !== undefined) {
+      const value_problem_740 = obj["problem"]
+      if (value_problem_740 !== undefined) {
         json += ",\"problem\":"
-        json += anonymous1(value_problem_536)
+        json += anonymous1(value_problem_740)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -11223,7 +16345,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous122 (obj) {
+    function anonymous143 (obj) {
       // "OpportunityBatchResult#/properties/results"
       let json = ''
   
@@ -11237,18 +16359,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous123(value)
+        json += anonymous144(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous123(value)
+          json += anonymous144(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "OpportunityBatchResult#"
-      function anonymous121 (input) {
+      function anonymous142 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11257,32 +16379,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_outcome_529 = obj["outcome"]
-      if (value_outcome_529 !== undefined) {
+      const value_outcome_733 = obj["outcome"]
+      if (value_outcome_733 !== undefined) {
         json += "{\"outcome\":"
         
-        if (typeof value_outcome_529 !== 'string') {
-          if (value_outcome_529 === null) {
+        if (typeof value_outcome_733 !== 'string') {
+          if (value_outcome_733 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_outcome_529 instanceof Date) {
-            json += JSON_STR_QUOTE + value_outcome_529.toISOString() + JSON_STR_QUOTE
-          } else if (value_outcome_529 instanceof RegExp) {
-            json += asString(value_outcome_529.source)
+          } else if (value_outcome_733 instanceof Date) {
+            json += JSON_STR_QUOTE + value_outcome_733.toISOString() + JSON_STR_QUOTE
+          } else if (value_outcome_733 instanceof RegExp) {
+            json += asString(value_outcome_733.source)
           } else {
-            json += asString(value_outcome_529.toString())
+            json += asString(value_outcome_733.toString())
           }
         } else {
-          json += asString(value_outcome_529)
+          json += asString(value_outcome_733)
         }
         
       } else {
         throw new Error('"outcome" is required!')
       }
       
-      const value_results_530 = obj["results"]
-      if (value_results_530 !== undefined) {
+      const value_results_734 = obj["results"]
+      if (value_results_734 !== undefined) {
         json += ",\"results\":"
-        json += anonymous122(value_results_530)
+        json += anonymous143(value_results_734)
       } else {
         throw new Error('"results" is required!')
       }
@@ -11293,7 +16415,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "OpportunityDuplicates#/properties/data/items"
-      function anonymous126 (input) {
+      function anonymous147 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11302,32 +16424,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_record_541 = obj["record"]
-      if (value_record_541 !== undefined) {
+      const value_record_745 = obj["record"]
+      if (value_record_745 !== undefined) {
         json += "{\"record\":"
         
-      if (value_record_541 === null) {
+      if (value_record_745 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous100(value_record_541)
+    json += anonymous111(value_record_745)
       }
     
       } else {
         throw new Error('"record" is required!')
       }
       
-      const value_score_542 = obj["score"]
-      if (value_score_542 !== undefined) {
+      const value_score_746 = obj["score"]
+      if (value_score_746 !== undefined) {
         json += ",\"score\":"
-        json += asNumber(value_score_542)
+        json += asNumber(value_score_746)
       } else {
         throw new Error('"score" is required!')
       }
       
-      const value_reasons_543 = obj["reasons"]
-      if (value_reasons_543 !== undefined) {
+      const value_reasons_747 = obj["reasons"]
+      if (value_reasons_747 !== undefined) {
         json += ",\"reasons\":"
-        json += anonymous46(value_reasons_543)
+        json += anonymous52(value_reasons_747)
       } else {
         throw new Error('"reasons" is required!')
       }
@@ -11337,7 +16459,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous125 (obj) {
+    function anonymous146 (obj) {
       // "OpportunityDuplicates#/properties/data"
       let json = ''
   
@@ -11351,18 +16473,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous126(value)
+        json += anonymous147(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous126(value)
+          json += anonymous147(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "OpportunityDuplicates#"
-      function anonymous124 (input) {
+      function anonymous145 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11371,10 +16493,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_539 = obj["data"]
-      if (value_data_539 !== undefined) {
+      const value_data_743 = obj["data"]
+      if (value_data_743 !== undefined) {
         json += "{\"data\":"
-        json += anonymous125(value_data_539)
+        json += anonymous146(value_data_743)
       } else {
         throw new Error('"data" is required!')
       }
@@ -11384,7 +16506,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous128 (obj) {
+    function anonymous149 (obj) {
       // "OpportunityMergeResult#/properties/losers"
       let json = ''
   
@@ -11402,7 +16524,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous100(value)
+    json += anonymous111(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -11412,7 +16534,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous100(value)
+    json += anonymous111(value)
       }
     
         }
@@ -11421,7 +16543,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityMergeResult#"
-      function anonymous127 (input) {
+      function anonymous148 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11430,48 +16552,48 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_546 = obj["dryRun"]
-      if (value_dryRun_546 !== undefined) {
+      const value_dryRun_751 = obj["dryRun"]
+      if (value_dryRun_751 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_546)
+        json += asBoolean(value_dryRun_751)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_547 = obj["merge"]
-      if (value_merge_547 !== undefined) {
+      const value_merge_752 = obj["merge"]
+      if (value_merge_752 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous65(value_merge_547)
+        json += anonymous71(value_merge_752)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_548 = obj["winner"]
-      if (value_winner_548 !== undefined) {
+      const value_winner_753 = obj["winner"]
+      if (value_winner_753 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_548 === null) {
+      if (value_winner_753 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous100(value_winner_548)
+    json += anonymous111(value_winner_753)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_549 = obj["losers"]
-      if (value_losers_549 !== undefined) {
+      const value_losers_754 = obj["losers"]
+      if (value_losers_754 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous128(value_losers_549)
+        json += anonymous149(value_losers_754)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_references_550 = obj["references"]
-      if (value_references_550 !== undefined) {
+      const value_references_755 = obj["references"]
+      if (value_references_755 !== undefined) {
         json += ",\"references\":"
-        json += anonymous69(value_references_550)
+        json += anonymous75(value_references_755)
       } else {
         throw new Error('"references" is required!')
       }
@@ -11481,7 +16603,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous130 (obj) {
+    function anonymous151 (obj) {
       // "OpportunityUnmergeResult#/properties/losers"
       let json = ''
   
@@ -11499,7 +16621,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous100(value)
+    json += anonymous111(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -11509,7 +16631,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous100(value)
+    json += anonymous111(value)
       }
     
         }
@@ -11517,7 +16639,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous131 (obj) {
+    function anonymous152 (obj) {
       // "OpportunityUnmergeResult#/properties/kept"
       let json = ''
   
@@ -11574,7 +16696,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "OpportunityUnmergeResult#"
-      function anonymous129 (input) {
+      function anonymous150 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11583,56 +16705,56 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_553 = obj["dryRun"]
-      if (value_dryRun_553 !== undefined) {
+      const value_dryRun_758 = obj["dryRun"]
+      if (value_dryRun_758 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_553)
+        json += asBoolean(value_dryRun_758)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_merge_554 = obj["merge"]
-      if (value_merge_554 !== undefined) {
+      const value_merge_759 = obj["merge"]
+      if (value_merge_759 !== undefined) {
         json += ",\"merge\":"
-        json += anonymous65(value_merge_554)
+        json += anonymous71(value_merge_759)
       } else {
         throw new Error('"merge" is required!')
       }
       
-      const value_winner_555 = obj["winner"]
-      if (value_winner_555 !== undefined) {
+      const value_winner_760 = obj["winner"]
+      if (value_winner_760 !== undefined) {
         json += ",\"winner\":"
         
-      if (value_winner_555 === null) {
+      if (value_winner_760 === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous100(value_winner_555)
+    json += anonymous111(value_winner_760)
       }
     
       } else {
         throw new Error('"winner" is required!')
       }
       
-      const value_losers_556 = obj["losers"]
-      if (value_losers_556 !== undefined) {
+      const value_losers_761 = obj["losers"]
+      if (value_losers_761 !== undefined) {
         json += ",\"losers\":"
-        json += anonymous130(value_losers_556)
+        json += anonymous151(value_losers_761)
       } else {
         throw new Error('"losers" is required!')
       }
       
-      const value_kept_557 = obj["kept"]
-      if (value_kept_557 !== undefined) {
+      const value_kept_762 = obj["kept"]
+      if (value_kept_762 !== undefined) {
         json += ",\"kept\":"
-        json += anonymous131(value_kept_557)
+        json += anonymous152(value_kept_762)
       } else {
         throw new Error('"kept" is required!')
       }
       
-      const value_references_558 = obj["references"]
-      if (value_references_558 !== undefined) {
+      const value_references_763 = obj["references"]
+      if (value_references_763 !== undefined) {
         json += ",\"references\":"
-        json += anonymous69(value_references_558)
+        json += anonymous75(value_references_763)
       } else {
         throw new Error('"references" is required!')
       }
@@ -11642,7 +16764,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous138 (obj) {
+    function anonymous159 (obj) {
       // "SearchHighlight#/properties/ranges/items"
       let json = ''
   
@@ -11694,7 +16816,7 @@ return json + JSON_STR_END_OBJECT
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous137 (obj) {
+    function anonymous158 (obj) {
       // "SearchHighlight#/properties/ranges"
       let json = ''
   
@@ -11708,18 +16830,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous138(value)
+        json += anonymous159(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous138(value)
+          json += anonymous159(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchHighlight#"
-      function anonymous136 (input) {
+      function anonymous157 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11728,54 +16850,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_field_569 = obj["field"]
-      if (value_field_569 !== undefined) {
+      const value_field_774 = obj["field"]
+      if (value_field_774 !== undefined) {
         json += "{\"field\":"
         
-        if (typeof value_field_569 !== 'string') {
-          if (value_field_569 === null) {
+        if (typeof value_field_774 !== 'string') {
+          if (value_field_774 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_field_569 instanceof Date) {
-            json += JSON_STR_QUOTE + value_field_569.toISOString() + JSON_STR_QUOTE
-          } else if (value_field_569 instanceof RegExp) {
-            json += asString(value_field_569.source)
+          } else if (value_field_774 instanceof Date) {
+            json += JSON_STR_QUOTE + value_field_774.toISOString() + JSON_STR_QUOTE
+          } else if (value_field_774 instanceof RegExp) {
+            json += asString(value_field_774.source)
           } else {
-            json += asString(value_field_569.toString())
+            json += asString(value_field_774.toString())
           }
         } else {
-          json += asString(value_field_569)
+          json += asString(value_field_774)
         }
         
       } else {
         throw new Error('"field" is required!')
       }
       
-      const value_text_570 = obj["text"]
-      if (value_text_570 !== undefined) {
+      const value_text_775 = obj["text"]
+      if (value_text_775 !== undefined) {
         json += ",\"text\":"
         
-        if (typeof value_text_570 !== 'string') {
-          if (value_text_570 === null) {
+        if (typeof value_text_775 !== 'string') {
+          if (value_text_775 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_text_570 instanceof Date) {
-            json += JSON_STR_QUOTE + value_text_570.toISOString() + JSON_STR_QUOTE
-          } else if (value_text_570 instanceof RegExp) {
-            json += asString(value_text_570.source)
+          } else if (value_text_775 instanceof Date) {
+            json += JSON_STR_QUOTE + value_text_775.toISOString() + JSON_STR_QUOTE
+          } else if (value_text_775 instanceof RegExp) {
+            json += asString(value_text_775.source)
           } else {
-            json += asString(value_text_570.toString())
+            json += asString(value_text_775.toString())
           }
         } else {
-          json += asString(value_text_570)
+          json += asString(value_text_775)
         }
         
       } else {
         throw new Error('"text" is required!')
       }
       
-      const value_ranges_571 = obj["ranges"]
-      if (value_ranges_571 !== undefined) {
+      const value_ranges_776 = obj["ranges"]
+      if (value_ranges_776 !== undefined) {
         json += ",\"ranges\":"
-        json += anonymous137(value_ranges_571)
+        json += anonymous158(value_ranges_776)
       } else {
         throw new Error('"ranges" is required!')
       }
@@ -11785,7 +16907,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous135 (obj) {
+    function anonymous156 (obj) {
       // "SearchHit#/properties/highlights"
       let json = ''
   
@@ -11799,18 +16921,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous136(value)
+        json += anonymous157(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous136(value)
+          json += anonymous157(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchSummary#/properties/fields"
-      function anonymous140 (input) {
+      function anonymous161 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11818,7 +16940,7 @@ return json + JSON_STR_END_OBJECT
         if (obj === null) return JSON_STR_EMPTY_OBJECT
         let json = ''
 
-        let addComma_579 = false
+        let addComma_784 = false
 
     for (const key of Object.keys(obj)) {
       if (
@@ -11829,7 +16951,7 @@ return json + JSON_STR_END_OBJECT
       ) continue
       const value = obj[key]
   
-        json += addComma_579 ? JSON_STR_COMMA : ((addComma_579 = true), JSON_STR_BEGIN_OBJECT)
+        json += addComma_784 ? JSON_STR_COMMA : ((addComma_784 = true), JSON_STR_BEGIN_OBJECT)
         json += asString(key) + JSON_STR_COLONS
         
         if (typeof value !== 'string') {
@@ -11848,7 +16970,7 @@ return json + JSON_STR_END_OBJECT
         
       
     }
-  if (!addComma_579) json += JSON_STR_BEGIN_OBJECT
+  if (!addComma_784) json += JSON_STR_BEGIN_OBJECT
 
 return json + JSON_STR_END_OBJECT
 
@@ -11856,7 +16978,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "SearchSummary#"
-      function anonymous139 (input) {
+      function anonymous160 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11865,60 +16987,60 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_ownerId_574 = obj["ownerId"]
-      if (value_ownerId_574 !== undefined) {
+      const value_ownerId_779 = obj["ownerId"]
+      if (value_ownerId_779 !== undefined) {
         json += "{\"ownerId\":"
         
-        if (typeof value_ownerId_574 !== 'string') {
-          if (value_ownerId_574 === null) {
+        if (typeof value_ownerId_779 !== 'string') {
+          if (value_ownerId_779 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_ownerId_574 instanceof Date) {
-            json += JSON_STR_QUOTE + value_ownerId_574.toISOString() + JSON_STR_QUOTE
-          } else if (value_ownerId_574 instanceof RegExp) {
-            json += asString(value_ownerId_574.source)
+          } else if (value_ownerId_779 instanceof Date) {
+            json += JSON_STR_QUOTE + value_ownerId_779.toISOString() + JSON_STR_QUOTE
+          } else if (value_ownerId_779 instanceof RegExp) {
+            json += asString(value_ownerId_779.source)
           } else {
-            json += asString(value_ownerId_574.toString())
+            json += asString(value_ownerId_779.toString())
           }
         } else {
-          json += asString(value_ownerId_574)
+          json += asString(value_ownerId_779)
         }
         
       } else {
         throw new Error('"ownerId" is required!')
       }
       
-      const value_teamId_575 = obj["teamId"]
-      if (value_teamId_575 !== undefined) {
+      const value_teamId_780 = obj["teamId"]
+      if (value_teamId_780 !== undefined) {
         json += ",\"teamId\":"
         
-          if (value_teamId_575 === null) {
+          if (value_teamId_780 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_teamId_575 === "string" ||
-            value_teamId_575 === null ||
-            value_teamId_575 instanceof Date ||
-            value_teamId_575 instanceof RegExp ||
+            typeof value_teamId_780 === "string" ||
+            value_teamId_780 === null ||
+            value_teamId_780 instanceof Date ||
+            value_teamId_780 instanceof RegExp ||
             (
-              typeof value_teamId_575 === "object" &&
-              typeof value_teamId_575.toString === "function" &&
-              value_teamId_575.toString !== Object.prototype.toString
+              typeof value_teamId_780 === "object" &&
+              typeof value_teamId_780.toString === "function" &&
+              value_teamId_780.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_teamId_575 !== 'string') {
-          if (value_teamId_575 === null) {
+        if (typeof value_teamId_780 !== 'string') {
+          if (value_teamId_780 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_teamId_575 instanceof Date) {
-            json += JSON_STR_QUOTE + value_teamId_575.toISOString() + JSON_STR_QUOTE
-          } else if (value_teamId_575 instanceof RegExp) {
-            json += asString(value_teamId_575.source)
+          } else if (value_teamId_780 instanceof Date) {
+            json += JSON_STR_QUOTE + value_teamId_780.toISOString() + JSON_STR_QUOTE
+          } else if (value_teamId_780 instanceof RegExp) {
+            json += asString(value_teamId_780.source)
           } else {
-            json += asString(value_teamId_575.toString())
+            json += asString(value_teamId_780.toString())
           }
         } else {
-          json += asString(value_teamId_575)
+          json += asString(value_teamId_780)
         }
         
           }
@@ -11929,26 +17051,26 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"teamId" is required!')
       }
       
-      const value_createdAt_576 = obj["createdAt"]
-      if (value_createdAt_576 !== undefined) {
+      const value_createdAt_781 = obj["createdAt"]
+      if (value_createdAt_781 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_576)
+        json += asDateTime(value_createdAt_781)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_updatedAt_577 = obj["updatedAt"]
-      if (value_updatedAt_577 !== undefined) {
+      const value_updatedAt_782 = obj["updatedAt"]
+      if (value_updatedAt_782 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_577)
+        json += asDateTime(value_updatedAt_782)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_fields_578 = obj["fields"]
-      if (value_fields_578 !== undefined) {
+      const value_fields_783 = obj["fields"]
+      if (value_fields_783 !== undefined) {
         json += ",\"fields\":"
-        json += anonymous140(value_fields_578)
+        json += anonymous161(value_fields_783)
       } else {
         throw new Error('"fields" is required!')
       }
@@ -11959,7 +17081,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "SearchHit#"
-      function anonymous134 (input) {
+      function anonymous155 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -11968,92 +17090,92 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_563 = obj["object"]
-      if (value_object_563 !== undefined) {
+      const value_object_768 = obj["object"]
+      if (value_object_768 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_563 !== 'string') {
-          if (value_object_563 === null) {
+        if (typeof value_object_768 !== 'string') {
+          if (value_object_768 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_563 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_563.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_563 instanceof RegExp) {
-            json += asString(value_object_563.source)
+          } else if (value_object_768 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_768.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_768 instanceof RegExp) {
+            json += asString(value_object_768.source)
           } else {
-            json += asString(value_object_563.toString())
+            json += asString(value_object_768.toString())
           }
         } else {
-          json += asString(value_object_563)
+          json += asString(value_object_768)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_id_564 = obj["id"]
-      if (value_id_564 !== undefined) {
+      const value_id_769 = obj["id"]
+      if (value_id_769 !== undefined) {
         json += ",\"id\":"
         
-        if (typeof value_id_564 !== 'string') {
-          if (value_id_564 === null) {
+        if (typeof value_id_769 !== 'string') {
+          if (value_id_769 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_564 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_564.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_564 instanceof RegExp) {
-            json += asString(value_id_564.source)
+          } else if (value_id_769 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_769.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_769 instanceof RegExp) {
+            json += asString(value_id_769.source)
           } else {
-            json += asString(value_id_564.toString())
+            json += asString(value_id_769.toString())
           }
         } else {
-          json += asString(value_id_564)
+          json += asString(value_id_769)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_title_565 = obj["title"]
-      if (value_title_565 !== undefined) {
+      const value_title_770 = obj["title"]
+      if (value_title_770 !== undefined) {
         json += ",\"title\":"
         
-        if (typeof value_title_565 !== 'string') {
-          if (value_title_565 === null) {
+        if (typeof value_title_770 !== 'string') {
+          if (value_title_770 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_title_565 instanceof Date) {
-            json += JSON_STR_QUOTE + value_title_565.toISOString() + JSON_STR_QUOTE
-          } else if (value_title_565 instanceof RegExp) {
-            json += asString(value_title_565.source)
+          } else if (value_title_770 instanceof Date) {
+            json += JSON_STR_QUOTE + value_title_770.toISOString() + JSON_STR_QUOTE
+          } else if (value_title_770 instanceof RegExp) {
+            json += asString(value_title_770.source)
           } else {
-            json += asString(value_title_565.toString())
+            json += asString(value_title_770.toString())
           }
         } else {
-          json += asString(value_title_565)
+          json += asString(value_title_770)
         }
         
       } else {
         throw new Error('"title" is required!')
       }
       
-      const value_score_566 = obj["score"]
-      if (value_score_566 !== undefined) {
+      const value_score_771 = obj["score"]
+      if (value_score_771 !== undefined) {
         json += ",\"score\":"
-        json += asNumber(value_score_566)
+        json += asNumber(value_score_771)
       } else {
         throw new Error('"score" is required!')
       }
       
-      const value_highlights_567 = obj["highlights"]
-      if (value_highlights_567 !== undefined) {
+      const value_highlights_772 = obj["highlights"]
+      if (value_highlights_772 !== undefined) {
         json += ",\"highlights\":"
-        json += anonymous135(value_highlights_567)
+        json += anonymous156(value_highlights_772)
       } else {
         throw new Error('"highlights" is required!')
       }
       
-      const value_summary_572 = obj["summary"]
-      if (value_summary_572 !== undefined) {
+      const value_summary_777 = obj["summary"]
+      if (value_summary_777 !== undefined) {
         json += ",\"summary\":"
-        json += anonymous139(value_summary_572)
+        json += anonymous160(value_summary_777)
       } else {
         throw new Error('"summary" is required!')
       }
@@ -12063,7 +17185,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous133 (obj) {
+    function anonymous154 (obj) {
       // "SearchResult#/properties/data"
       let json = ''
   
@@ -12077,18 +17199,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous134(value)
+        json += anonymous155(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous134(value)
+          json += anonymous155(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "SearchResult#"
-      function anonymous132 (input) {
+      function anonymous153 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12097,10 +17219,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_561 = obj["data"]
-      if (value_data_561 !== undefined) {
+      const value_data_766 = obj["data"]
+      if (value_data_766 !== undefined) {
         json += "{\"data\":"
-        json += anonymous133(value_data_561)
+        json += anonymous154(value_data_766)
       } else {
         throw new Error('"data" is required!')
       }
@@ -12111,7 +17233,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "CustomFieldOption#"
-      function anonymous145 (input) {
+      function anonymous166 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12120,54 +17242,54 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_value_601 = obj["value"]
-      if (value_value_601 !== undefined) {
+      const value_value_806 = obj["value"]
+      if (value_value_806 !== undefined) {
         json += "{\"value\":"
         
-        if (typeof value_value_601 !== 'string') {
-          if (value_value_601 === null) {
+        if (typeof value_value_806 !== 'string') {
+          if (value_value_806 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_value_601 instanceof Date) {
-            json += JSON_STR_QUOTE + value_value_601.toISOString() + JSON_STR_QUOTE
-          } else if (value_value_601 instanceof RegExp) {
-            json += asString(value_value_601.source)
+          } else if (value_value_806 instanceof Date) {
+            json += JSON_STR_QUOTE + value_value_806.toISOString() + JSON_STR_QUOTE
+          } else if (value_value_806 instanceof RegExp) {
+            json += asString(value_value_806.source)
           } else {
-            json += asString(value_value_601.toString())
+            json += asString(value_value_806.toString())
           }
         } else {
-          json += asString(value_value_601)
+          json += asString(value_value_806)
         }
         
       } else {
         throw new Error('"value" is required!')
       }
       
-      const value_label_602 = obj["label"]
-      if (value_label_602 !== undefined) {
+      const value_label_807 = obj["label"]
+      if (value_label_807 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_602 !== 'string') {
-          if (value_label_602 === null) {
+        if (typeof value_label_807 !== 'string') {
+          if (value_label_807 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_602 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_602.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_602 instanceof RegExp) {
-            json += asString(value_label_602.source)
+          } else if (value_label_807 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_807.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_807 instanceof RegExp) {
+            json += asString(value_label_807.source)
           } else {
-            json += asString(value_label_602.toString())
+            json += asString(value_label_807.toString())
           }
         } else {
-          json += asString(value_label_602)
+          json += asString(value_label_807)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_archived_603 = obj["archived"]
-      if (value_archived_603 !== undefined) {
+      const value_archived_808 = obj["archived"]
+      if (value_archived_808 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_603)
+        json += asBoolean(value_archived_808)
       } else {
         throw new Error('"archived" is required!')
       }
@@ -12177,7 +17299,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous144 (obj) {
+    function anonymous165 (obj) {
       // "CustomFieldOptions#"
       let json = ''
   
@@ -12191,17 +17313,17 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous145(value)
+        json += anonymous166(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous145(value)
+          json += anonymous166(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
-    function anonymous149 (obj) {
+    function anonymous170 (obj) {
       // "CustomFieldCheck#/properties/violations/items/properties/examples"
       let json = ''
   
@@ -12254,7 +17376,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "CustomFieldCheck#/properties/violations/items"
-      function anonymous148 (input) {
+      function anonymous169 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12263,40 +17385,40 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_code_619 = obj["code"]
-      if (value_code_619 !== undefined) {
+      const value_code_824 = obj["code"]
+      if (value_code_824 !== undefined) {
         json += "{\"code\":"
         
-        if (typeof value_code_619 !== 'string') {
-          if (value_code_619 === null) {
+        if (typeof value_code_824 !== 'string') {
+          if (value_code_824 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_code_619 instanceof Date) {
-            json += JSON_STR_QUOTE + value_code_619.toISOString() + JSON_STR_QUOTE
-          } else if (value_code_619 instanceof RegExp) {
-            json += asString(value_code_619.source)
+          } else if (value_code_824 instanceof Date) {
+            json += JSON_STR_QUOTE + value_code_824.toISOString() + JSON_STR_QUOTE
+          } else if (value_code_824 instanceof RegExp) {
+            json += asString(value_code_824.source)
           } else {
-            json += asString(value_code_619.toString())
+            json += asString(value_code_824.toString())
           }
         } else {
-          json += asString(value_code_619)
+          json += asString(value_code_824)
         }
         
       } else {
         throw new Error('"code" is required!')
       }
       
-      const value_records_620 = obj["records"]
-      if (value_records_620 !== undefined) {
+      const value_records_825 = obj["records"]
+      if (value_records_825 !== undefined) {
         json += ",\"records\":"
-        json += asInteger(value_records_620)
+        json += asInteger(value_records_825)
       } else {
         throw new Error('"records" is required!')
       }
       
-      const value_examples_621 = obj["examples"]
-      if (value_examples_621 !== undefined) {
+      const value_examples_826 = obj["examples"]
+      if (value_examples_826 !== undefined) {
         json += ",\"examples\":"
-        json += anonymous149(value_examples_621)
+        json += anonymous170(value_examples_826)
       } else {
         throw new Error('"examples" is required!')
       }
@@ -12306,7 +17428,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous147 (obj) {
+    function anonymous168 (obj) {
       // "CustomFieldCheck#/properties/violations"
       let json = ''
   
@@ -12320,18 +17442,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous148(value)
+        json += anonymous169(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous148(value)
+          json += anonymous169(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "CustomFieldCheck#"
-      function anonymous146 (input) {
+      function anonymous167 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12340,26 +17462,26 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_records_615 = obj["records"]
-      if (value_records_615 !== undefined) {
+      const value_records_820 = obj["records"]
+      if (value_records_820 !== undefined) {
         json += "{\"records\":"
-        json += asInteger(value_records_615)
+        json += asInteger(value_records_820)
       } else {
         throw new Error('"records" is required!')
       }
       
-      const value_isComplete_616 = obj["isComplete"]
-      if (value_isComplete_616 !== undefined) {
+      const value_isComplete_821 = obj["isComplete"]
+      if (value_isComplete_821 !== undefined) {
         json += ",\"isComplete\":"
-        json += asBoolean(value_isComplete_616)
+        json += asBoolean(value_isComplete_821)
       } else {
         throw new Error('"isComplete" is required!')
       }
       
-      const value_violations_617 = obj["violations"]
-      if (value_violations_617 !== undefined) {
+      const value_violations_822 = obj["violations"]
+      if (value_violations_822 !== undefined) {
         json += ",\"violations\":"
-        json += anonymous147(value_violations_617)
+        json += anonymous168(value_violations_822)
       } else {
         throw new Error('"violations" is required!')
       }
@@ -12370,7 +17492,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "CustomField#"
-      function anonymous143 (input) {
+      function anonymous164 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12379,166 +17501,166 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_584 = obj["id"]
-      if (value_id_584 !== undefined) {
+      const value_id_789 = obj["id"]
+      if (value_id_789 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_584 !== 'string') {
-          if (value_id_584 === null) {
+        if (typeof value_id_789 !== 'string') {
+          if (value_id_789 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_584 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_584.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_584 instanceof RegExp) {
-            json += asString(value_id_584.source)
+          } else if (value_id_789 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_789.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_789 instanceof RegExp) {
+            json += asString(value_id_789.source)
           } else {
-            json += asString(value_id_584.toString())
+            json += asString(value_id_789.toString())
           }
         } else {
-          json += asString(value_id_584)
+          json += asString(value_id_789)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_version_585 = obj["version"]
-      if (value_version_585 !== undefined) {
+      const value_version_790 = obj["version"]
+      if (value_version_790 !== undefined) {
         json += ",\"version\":"
-        json += asInteger(value_version_585)
+        json += asInteger(value_version_790)
       } else {
         throw new Error('"version" is required!')
       }
       
-      const value_createdAt_586 = obj["createdAt"]
-      if (value_createdAt_586 !== undefined) {
+      const value_createdAt_791 = obj["createdAt"]
+      if (value_createdAt_791 !== undefined) {
         json += ",\"createdAt\":"
-        json += asDateTime(value_createdAt_586)
+        json += asDateTime(value_createdAt_791)
       } else {
         throw new Error('"createdAt" is required!')
       }
       
-      const value_createdBy_587 = obj["createdBy"]
-      if (value_createdBy_587 !== undefined) {
+      const value_createdBy_792 = obj["createdBy"]
+      if (value_createdBy_792 !== undefined) {
         json += ",\"createdBy\":"
-        json += anonymous23(value_createdBy_587)
+        json += anonymous23(value_createdBy_792)
       } else {
         throw new Error('"createdBy" is required!')
       }
       
-      const value_updatedAt_588 = obj["updatedAt"]
-      if (value_updatedAt_588 !== undefined) {
+      const value_updatedAt_793 = obj["updatedAt"]
+      if (value_updatedAt_793 !== undefined) {
         json += ",\"updatedAt\":"
-        json += asDateTime(value_updatedAt_588)
+        json += asDateTime(value_updatedAt_793)
       } else {
         throw new Error('"updatedAt" is required!')
       }
       
-      const value_updatedBy_589 = obj["updatedBy"]
-      if (value_updatedBy_589 !== undefined) {
+      const value_updatedBy_794 = obj["updatedBy"]
+      if (value_updatedBy_794 !== undefined) {
         json += ",\"updatedBy\":"
-        json += anonymous23(value_updatedBy_589)
+        json += anonymous23(value_updatedBy_794)
       } else {
         throw new Error('"updatedBy" is required!')
       }
       
-      const value_object_590 = obj["object"]
-      if (value_object_590 !== undefined) {
+      const value_object_795 = obj["object"]
+      if (value_object_795 !== undefined) {
         json += ",\"object\":"
         
-        if (typeof value_object_590 !== 'string') {
-          if (value_object_590 === null) {
+        if (typeof value_object_795 !== 'string') {
+          if (value_object_795 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_590 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_590.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_590 instanceof RegExp) {
-            json += asString(value_object_590.source)
+          } else if (value_object_795 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_795.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_795 instanceof RegExp) {
+            json += asString(value_object_795.source)
           } else {
-            json += asString(value_object_590.toString())
+            json += asString(value_object_795.toString())
           }
         } else {
-          json += asString(value_object_590)
+          json += asString(value_object_795)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_key_591 = obj["key"]
-      if (value_key_591 !== undefined) {
+      const value_key_796 = obj["key"]
+      if (value_key_796 !== undefined) {
         json += ",\"key\":"
         
-        if (typeof value_key_591 !== 'string') {
-          if (value_key_591 === null) {
+        if (typeof value_key_796 !== 'string') {
+          if (value_key_796 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_key_591 instanceof Date) {
-            json += JSON_STR_QUOTE + value_key_591.toISOString() + JSON_STR_QUOTE
-          } else if (value_key_591 instanceof RegExp) {
-            json += asString(value_key_591.source)
+          } else if (value_key_796 instanceof Date) {
+            json += JSON_STR_QUOTE + value_key_796.toISOString() + JSON_STR_QUOTE
+          } else if (value_key_796 instanceof RegExp) {
+            json += asString(value_key_796.source)
           } else {
-            json += asString(value_key_591.toString())
+            json += asString(value_key_796.toString())
           }
         } else {
-          json += asString(value_key_591)
+          json += asString(value_key_796)
         }
         
       } else {
         throw new Error('"key" is required!')
       }
       
-      const value_type_592 = obj["type"]
-      if (value_type_592 !== undefined) {
+      const value_type_797 = obj["type"]
+      if (value_type_797 !== undefined) {
         json += ",\"type\":"
         
-        if (typeof value_type_592 !== 'string') {
-          if (value_type_592 === null) {
+        if (typeof value_type_797 !== 'string') {
+          if (value_type_797 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_type_592 instanceof Date) {
-            json += JSON_STR_QUOTE + value_type_592.toISOString() + JSON_STR_QUOTE
-          } else if (value_type_592 instanceof RegExp) {
-            json += asString(value_type_592.source)
+          } else if (value_type_797 instanceof Date) {
+            json += JSON_STR_QUOTE + value_type_797.toISOString() + JSON_STR_QUOTE
+          } else if (value_type_797 instanceof RegExp) {
+            json += asString(value_type_797.source)
           } else {
-            json += asString(value_type_592.toString())
+            json += asString(value_type_797.toString())
           }
         } else {
-          json += asString(value_type_592)
+          json += asString(value_type_797)
         }
         
       } else {
         throw new Error('"type" is required!')
       }
       
-      const value_referenceObject_593 = obj["referenceObject"]
-      if (value_referenceObject_593 !== undefined) {
+      const value_referenceObject_798 = obj["referenceObject"]
+      if (value_referenceObject_798 !== undefined) {
         json += ",\"referenceObject\":"
         
-          if (value_referenceObject_593 === null) {
+          if (value_referenceObject_798 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_referenceObject_593 === "string" ||
-            value_referenceObject_593 === null ||
-            value_referenceObject_593 instanceof Date ||
-            value_referenceObject_593 instanceof RegExp ||
+            typeof value_referenceObject_798 === "string" ||
+            value_referenceObject_798 === null ||
+            value_referenceObject_798 instanceof Date ||
+            value_referenceObject_798 instanceof RegExp ||
             (
-              typeof value_referenceObject_593 === "object" &&
-              typeof value_referenceObject_593.toString === "function" &&
-              value_referenceObject_593.toString !== Object.prototype.toString
+              typeof value_referenceObject_798 === "object" &&
+              typeof value_referenceObject_798.toString === "function" &&
+              value_referenceObject_798.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_referenceObject_593 !== 'string') {
-          if (value_referenceObject_593 === null) {
+        if (typeof value_referenceObject_798 !== 'string') {
+          if (value_referenceObject_798 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_referenceObject_593 instanceof Date) {
-            json += JSON_STR_QUOTE + value_referenceObject_593.toISOString() + JSON_STR_QUOTE
-          } else if (value_referenceObject_593 instanceof RegExp) {
-            json += asString(value_referenceObject_593.source)
+          } else if (value_referenceObject_798 instanceof Date) {
+            json += JSON_STR_QUOTE + value_referenceObject_798.toISOString() + JSON_STR_QUOTE
+          } else if (value_referenceObject_798 instanceof RegExp) {
+            json += asString(value_referenceObject_798.source)
           } else {
-            json += asString(value_referenceObject_593.toString())
+            json += asString(value_referenceObject_798.toString())
           }
         } else {
-          json += asString(value_referenceObject_593)
+          json += asString(value_referenceObject_798)
         }
         
           }
@@ -12549,60 +17671,60 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"referenceObject" is required!')
       }
       
-      const value_label_594 = obj["label"]
-      if (value_label_594 !== undefined) {
+      const value_label_799 = obj["label"]
+      if (value_label_799 !== undefined) {
         json += ",\"label\":"
         
-        if (typeof value_label_594 !== 'string') {
-          if (value_label_594 === null) {
+        if (typeof value_label_799 !== 'string') {
+          if (value_label_799 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_label_594 instanceof Date) {
-            json += JSON_STR_QUOTE + value_label_594.toISOString() + JSON_STR_QUOTE
-          } else if (value_label_594 instanceof RegExp) {
-            json += asString(value_label_594.source)
+          } else if (value_label_799 instanceof Date) {
+            json += JSON_STR_QUOTE + value_label_799.toISOString() + JSON_STR_QUOTE
+          } else if (value_label_799 instanceof RegExp) {
+            json += asString(value_label_799.source)
           } else {
-            json += asString(value_label_594.toString())
+            json += asString(value_label_799.toString())
           }
         } else {
-          json += asString(value_label_594)
+          json += asString(value_label_799)
         }
         
       } else {
         throw new Error('"label" is required!')
       }
       
-      const value_description_595 = obj["description"]
-      if (value_description_595 !== undefined) {
+      const value_description_800 = obj["description"]
+      if (value_description_800 !== undefined) {
         json += ",\"description\":"
         
-          if (value_description_595 === null) {
+          if (value_description_800 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_description_595 === "string" ||
-            value_description_595 === null ||
-            value_description_595 instanceof Date ||
-            value_description_595 instanceof RegExp ||
+            typeof value_description_800 === "string" ||
+            value_description_800 === null ||
+            value_description_800 instanceof Date ||
+            value_description_800 instanceof RegExp ||
             (
-              typeof value_description_595 === "object" &&
-              typeof value_description_595.toString === "function" &&
-              value_description_595.toString !== Object.prototype.toString
+              typeof value_description_800 === "object" &&
+              typeof value_description_800.toString === "function" &&
+              value_description_800.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_description_595 !== 'string') {
-          if (value_description_595 === null) {
+        if (typeof value_description_800 !== 'string') {
+          if (value_description_800 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_description_595 instanceof Date) {
-            json += JSON_STR_QUOTE + value_description_595.toISOString() + JSON_STR_QUOTE
-          } else if (value_description_595 instanceof RegExp) {
-            json += asString(value_description_595.source)
+          } else if (value_description_800 instanceof Date) {
+            json += JSON_STR_QUOTE + value_description_800.toISOString() + JSON_STR_QUOTE
+          } else if (value_description_800 instanceof RegExp) {
+            json += asString(value_description_800.source)
           } else {
-            json += asString(value_description_595.toString())
+            json += asString(value_description_800.toString())
           }
         } else {
-          json += asString(value_description_595)
+          json += asString(value_description_800)
         }
         
           }
@@ -12613,70 +17735,70 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"description" is required!')
       }
       
-      const value_required_596 = obj["required"]
-      if (value_required_596 !== undefined) {
+      const value_required_801 = obj["required"]
+      if (value_required_801 !== undefined) {
         json += ",\"required\":"
-        json += asBoolean(value_required_596)
+        json += asBoolean(value_required_801)
       } else {
         throw new Error('"required" is required!')
       }
       
-      const value_unique_597 = obj["unique"]
-      if (value_unique_597 !== undefined) {
+      const value_unique_802 = obj["unique"]
+      if (value_unique_802 !== undefined) {
         json += ",\"unique\":"
-        json += asBoolean(value_unique_597)
+        json += asBoolean(value_unique_802)
       } else {
         throw new Error('"unique" is required!')
       }
       
-      const value_defaultValue_598 = obj["defaultValue"]
-      if (value_defaultValue_598 !== undefined) {
+      const value_defaultValue_803 = obj["defaultValue"]
+      if (value_defaultValue_803 !== undefined) {
         json += ",\"defaultValue\":"
-        json += JSON.stringify(value_defaultValue_598)
+        json += JSON.stringify(value_defaultValue_803)
       } else {
         throw new Error('"defaultValue" is required!')
       }
       
-      const value_options_599 = obj["options"]
-      if (value_options_599 !== undefined) {
+      const value_options_804 = obj["options"]
+      if (value_options_804 !== undefined) {
         json += ",\"options\":"
-        json += anonymous144(value_options_599)
+        json += anonymous165(value_options_804)
       } else {
         throw new Error('"options" is required!')
       }
       
-      const value_pattern_604 = obj["pattern"]
-      if (value_pattern_604 !== undefined) {
+      const value_pattern_809 = obj["pattern"]
+      if (value_pattern_809 !== undefined) {
         json += ",\"pattern\":"
         
-          if (value_pattern_604 === null) {
+          if (value_pattern_809 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_pattern_604 === "string" ||
-            value_pattern_604 === null ||
-            value_pattern_604 instanceof Date ||
-            value_pattern_604 instanceof RegExp ||
+            typeof value_pattern_809 === "string" ||
+            value_pattern_809 === null ||
+            value_pattern_809 instanceof Date ||
+            value_pattern_809 instanceof RegExp ||
             (
-              typeof value_pattern_604 === "object" &&
-              typeof value_pattern_604.toString === "function" &&
-              value_pattern_604.toString !== Object.prototype.toString
+              typeof value_pattern_809 === "object" &&
+              typeof value_pattern_809.toString === "function" &&
+              value_pattern_809.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_pattern_604 !== 'string') {
-          if (value_pattern_604 === null) {
+        if (typeof value_pattern_809 !== 'string') {
+          if (value_pattern_809 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_pattern_604 instanceof Date) {
-            json += JSON_STR_QUOTE + value_pattern_604.toISOString() + JSON_STR_QUOTE
-          } else if (value_pattern_604 instanceof RegExp) {
-            json += asString(value_pattern_604.source)
+          } else if (value_pattern_809 instanceof Date) {
+            json += JSON_STR_QUOTE + value_pattern_809.toISOString() + JSON_STR_QUOTE
+          } else if (value_pattern_809 instanceof RegExp) {
+            json += asString(value_pattern_809.source)
           } else {
-            json += asString(value_pattern_604.toString())
+            json += asString(value_pattern_809.toString())
           }
         } else {
-          json += asString(value_pattern_604)
+          json += asString(value_pattern_809)
         }
         
           }
@@ -12687,16 +17809,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"pattern" is required!')
       }
       
-      const value_minimum_605 = obj["minimum"]
-      if (value_minimum_605 !== undefined) {
+      const value_minimum_810 = obj["minimum"]
+      if (value_minimum_810 !== undefined) {
         json += ",\"minimum\":"
         
-          if (value_minimum_605 === null) {
+          if (value_minimum_810 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_minimum_605 === "number" || value_minimum_605 === null) {
-            json += asNumber(value_minimum_605)
+          else if(typeof value_minimum_810 === "number" || value_minimum_810 === null) {
+            json += asNumber(value_minimum_810)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minimum' does not match schema definition.")
@@ -12705,16 +17827,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minimum" is required!')
       }
       
-      const value_maximum_606 = obj["maximum"]
-      if (value_maximum_606 !== undefined) {
+      const value_maximum_811 = obj["maximum"]
+      if (value_maximum_811 !== undefined) {
         json += ",\"maximum\":"
         
-          if (value_maximum_606 === null) {
+          if (value_maximum_811 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(typeof value_maximum_606 === "number" || value_maximum_606 === null) {
-            json += asNumber(value_maximum_606)
+          else if(typeof value_maximum_811 === "number" || value_maximum_811 === null) {
+            json += asNumber(value_maximum_811)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maximum' does not match schema definition.")
@@ -12723,16 +17845,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maximum" is required!')
       }
       
-      const value_minLength_607 = obj["minLength"]
-      if (value_minLength_607 !== undefined) {
+      const value_minLength_812 = obj["minLength"]
+      if (value_minLength_812 !== undefined) {
         json += ",\"minLength\":"
         
-          if (value_minLength_607 === null) {
+          if (value_minLength_812 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_minLength_607) || value_minLength_607 === null) {
-            json += asInteger(value_minLength_607)
+          else if(Number.isInteger(value_minLength_812) || value_minLength_812 === null) {
+            json += asInteger(value_minLength_812)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/minLength' does not match schema definition.")
@@ -12741,16 +17863,16 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"minLength" is required!')
       }
       
-      const value_maxLength_608 = obj["maxLength"]
-      if (value_maxLength_608 !== undefined) {
+      const value_maxLength_813 = obj["maxLength"]
+      if (value_maxLength_813 !== undefined) {
         json += ",\"maxLength\":"
         
-          if (value_maxLength_608 === null) {
+          if (value_maxLength_813 === null) {
             json += JSON_STR_NULL
           }
           
-          else if(Number.isInteger(value_maxLength_608) || value_maxLength_608 === null) {
-            json += asInteger(value_maxLength_608)
+          else if(Number.isInteger(value_maxLength_813) || value_maxLength_813 === null) {
+            json += asInteger(value_maxLength_813)
           }
         
     else throw new TypeError("The value of 'CustomField#/properties/maxLength' does not match schema definition.")
@@ -12759,56 +17881,56 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"maxLength" is required!')
       }
       
-      const value_filterable_609 = obj["filterable"]
-      if (value_filterable_609 !== undefined) {
+      const value_filterable_814 = obj["filterable"]
+      if (value_filterable_814 !== undefined) {
         json += ",\"filterable\":"
-        json += asBoolean(value_filterable_609)
+        json += asBoolean(value_filterable_814)
       } else {
         throw new Error('"filterable" is required!')
       }
       
-      const value_personalData_610 = obj["personalData"]
-      if (value_personalData_610 !== undefined) {
+      const value_personalData_815 = obj["personalData"]
+      if (value_personalData_815 !== undefined) {
         json += ",\"personalData\":"
-        json += asBoolean(value_personalData_610)
+        json += asBoolean(value_personalData_815)
       } else {
         throw new Error('"personalData" is required!')
       }
       
-      const value_archived_611 = obj["archived"]
-      if (value_archived_611 !== undefined) {
+      const value_archived_816 = obj["archived"]
+      if (value_archived_816 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_611)
+        json += asBoolean(value_archived_816)
       } else {
         throw new Error('"archived" is required!')
       }
       
-      const value_indexState_612 = obj["indexState"]
-      if (value_indexState_612 !== undefined) {
+      const value_indexState_817 = obj["indexState"]
+      if (value_indexState_817 !== undefined) {
         json += ",\"indexState\":"
         
-        if (typeof value_indexState_612 !== 'string') {
-          if (value_indexState_612 === null) {
+        if (typeof value_indexState_817 !== 'string') {
+          if (value_indexState_817 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_indexState_612 instanceof Date) {
-            json += JSON_STR_QUOTE + value_indexState_612.toISOString() + JSON_STR_QUOTE
-          } else if (value_indexState_612 instanceof RegExp) {
-            json += asString(value_indexState_612.source)
+          } else if (value_indexState_817 instanceof Date) {
+            json += JSON_STR_QUOTE + value_indexState_817.toISOString() + JSON_STR_QUOTE
+          } else if (value_indexState_817 instanceof RegExp) {
+            json += asString(value_indexState_817.source)
           } else {
-            json += asString(value_indexState_612.toString())
+            json += asString(value_indexState_817.toString())
           }
         } else {
-          json += asString(value_indexState_612)
+          json += asString(value_indexState_817)
         }
         
       } else {
         throw new Error('"indexState" is required!')
       }
       
-      const value_check_613 = obj["check"]
-      if (value_check_613 !== undefined) {
+      const value_check_818 = obj["check"]
+      if (value_check_818 !== undefined) {
         json += ",\"check\":"
-        json += anonymous146(value_check_613)
+        json += anonymous167(value_check_818)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -12816,7 +17938,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous142 (obj) {
+    function anonymous163 (obj) {
       // "CustomFieldList#/properties/data"
       let json = ''
   
@@ -12830,18 +17952,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous143(value)
+        json += anonymous164(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous143(value)
+          json += anonymous164(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "CustomFieldList#"
-      function anonymous141 (input) {
+      function anonymous162 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12850,18 +17972,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_582 = obj["data"]
-      if (value_data_582 !== undefined) {
+      const value_data_787 = obj["data"]
+      if (value_data_787 !== undefined) {
         json += "{\"data\":"
-        json += anonymous142(value_data_582)
+        json += anonymous163(value_data_787)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_622 = obj["page"]
-      if (value_page_622 !== undefined) {
+      const value_page_827 = obj["page"]
+      if (value_page_827 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_622)
+        json += anonymous21(value_page_827)
       } else {
         throw new Error('"page" is required!')
       }
@@ -12871,7 +17993,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous151 (obj) {
+    function anonymous172 (obj) {
       // "ViewList#/properties/data"
       let json = ''
   
@@ -12896,7 +18018,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "ViewList#"
-      function anonymous150 (input) {
+      function anonymous171 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12905,18 +18027,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_627 = obj["data"]
-      if (value_data_627 !== undefined) {
+      const value_data_832 = obj["data"]
+      if (value_data_832 !== undefined) {
         json += "{\"data\":"
-        json += anonymous151(value_data_627)
+        json += anonymous172(value_data_832)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_628 = obj["page"]
-      if (value_page_628 !== undefined) {
+      const value_page_833 = obj["page"]
+      if (value_page_833 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_628)
+        json += anonymous21(value_page_833)
       } else {
         throw new Error('"page" is required!')
       }
@@ -12926,7 +18048,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous153 (obj) {
+    function anonymous174 (obj) {
       // "SegmentList#/properties/data"
       let json = ''
   
@@ -12951,7 +18073,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "SegmentList#"
-      function anonymous152 (input) {
+      function anonymous173 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12960,18 +18082,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_632 = obj["data"]
-      if (value_data_632 !== undefined) {
+      const value_data_837 = obj["data"]
+      if (value_data_837 !== undefined) {
         json += "{\"data\":"
-        json += anonymous153(value_data_632)
+        json += anonymous174(value_data_837)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_633 = obj["page"]
-      if (value_page_633 !== undefined) {
+      const value_page_838 = obj["page"]
+      if (value_page_838 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_633)
+        json += anonymous21(value_page_838)
       } else {
         throw new Error('"page" is required!')
       }
@@ -12982,7 +18104,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "SegmentMembersResult#"
-      function anonymous154 (input) {
+      function anonymous175 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -12991,18 +18113,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_added_637 = obj["added"]
-      if (value_added_637 !== undefined) {
+      const value_added_842 = obj["added"]
+      if (value_added_842 !== undefined) {
         json += "{\"added\":"
-        json += asInteger(value_added_637)
+        json += asInteger(value_added_842)
       } else {
         throw new Error('"added" is required!')
       }
       
-      const value_removed_638 = obj["removed"]
-      if (value_removed_638 !== undefined) {
+      const value_removed_843 = obj["removed"]
+      if (value_removed_843 !== undefined) {
         json += ",\"removed\":"
-        json += asInteger(value_removed_638)
+        json += asInteger(value_removed_843)
       } else {
         throw new Error('"removed" is required!')
       }
@@ -13012,7 +18134,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous158 (obj) {
+    function anonymous179 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -13030,7 +18152,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous103(value)
+    json += anonymous114(value)
       }
     
         for (let i = 1; i < arrayLength; i++) {
@@ -13040,7 +18162,7 @@ return json + JSON_STR_END_OBJECT
       if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous103(value)
+    json += anonymous114(value)
       }
     
         }
@@ -13049,7 +18171,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "Pipeline#"
-      function anonymous157 (input) {
+      function anonymous178 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -13058,70 +18180,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_643 = obj["id"]
-      if (value_id_643 !== undefined) {
+      const value_id_848 = obj["id"]
+      if (value_id_848 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_643 !== 'string') {
-          if (value_id_643 === null) {
+        if (typeof value_id_848 !== 'string') {
+          if (value_id_848 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_643 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_643.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_643 instanceof RegExp) {
-            json += asString(value_id_643.source)
+          } else if (value_id_848 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_848.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_848 instanceof RegExp) {
+            json += asString(value_id_848.source)
           } else {
-            json += asString(value_id_643.toString())
+            json += asString(value_id_848.toString())
           }
         } else {
-          json += asString(value_id_643)
+          json += asString(value_id_848)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_644 = obj["name"]
-      if (value_name_644 !== undefined) {
+      const value_name_849 = obj["name"]
+      if (value_name_849 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_644 !== 'string') {
-          if (value_name_644 === null) {
+        if (typeof value_name_849 !== 'string') {
+          if (value_name_849 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_644 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_644.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_644 instanceof RegExp) {
-            json += asString(value_name_644.source)
+          } else if (value_name_849 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_849.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_849 instanceof RegExp) {
+            json += asString(value_name_849.source)
           } else {
-            json += asString(value_name_644.toString())
+            json += asString(value_name_849.toString())
           }
         } else {
-          json += asString(value_name_644)
+          json += asString(value_name_849)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_645 = obj["isDefault"]
-      if (value_isDefault_645 !== undefined) {
+      const value_isDefault_850 = obj["isDefault"]
+      if (value_isDefault_850 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_645)
+        json += asBoolean(value_isDefault_850)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_646 = obj["position"]
-      if (value_position_646 !== undefined) {
+      const value_position_851 = obj["position"]
+      if (value_position_851 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_646)
+        json += asInteger(value_position_851)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_647 = obj["stages"]
-      if (value_stages_647 !== undefined) {
+      const value_stages_852 = obj["stages"]
+      if (value_stages_852 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous158(value_stages_647)
+        json += anonymous179(value_stages_852)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -13131,7 +18253,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous156 (obj) {
+    function anonymous177 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -13145,18 +18267,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous157(value)
+        json += anonymous178(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous157(value)
+          json += anonymous178(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous155 (input) {
+      function anonymous176 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -13165,10 +18287,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_641 = obj["data"]
-      if (value_data_641 !== undefined) {
+      const value_data_846 = obj["data"]
+      if (value_data_846 !== undefined) {
         json += "{\"data\":"
-        json += anonymous156(value_data_641)
+        json += anonymous177(value_data_846)
       } else {
         throw new Error('"data" is required!')
       }
@@ -13179,7 +18301,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous160 (input) {
+      function anonymous181 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -13188,44 +18310,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_653 = obj["database"]
-      if (value_database_653 !== undefined) {
+      const value_database_858 = obj["database"]
+      if (value_database_858 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_653 !== 'string') {
-          if (value_database_653 === null) {
+        if (typeof value_database_858 !== 'string') {
+          if (value_database_858 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_653 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_653.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_653 instanceof RegExp) {
-            json += asString(value_database_653.source)
+          } else if (value_database_858 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_858.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_858 instanceof RegExp) {
+            json += asString(value_database_858.source)
           } else {
-            json += asString(value_database_653.toString())
+            json += asString(value_database_858.toString())
           }
         } else {
-          json += asString(value_database_653)
+          json += asString(value_database_858)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_654 = obj["redis"]
-      if (value_redis_654 !== undefined) {
+      const value_redis_859 = obj["redis"]
+      if (value_redis_859 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_654 !== 'string') {
-          if (value_redis_654 === null) {
+        if (typeof value_redis_859 !== 'string') {
+          if (value_redis_859 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_654 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_654.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_654 instanceof RegExp) {
-            json += asString(value_redis_654.source)
+          } else if (value_redis_859 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_859.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_859 instanceof RegExp) {
+            json += asString(value_redis_859.source)
           } else {
-            json += asString(value_redis_654.toString())
+            json += asString(value_redis_859.toString())
           }
         } else {
-          json += asString(value_redis_654)
+          json += asString(value_redis_859)
         }
         
       } else {
@@ -13238,7 +18360,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous159 (input) {
+      function anonymous180 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -13247,32 +18369,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_650 = obj["status"]
-      if (value_status_650 !== undefined) {
+      const value_status_855 = obj["status"]
+      if (value_status_855 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_650 !== 'string') {
-          if (value_status_650 === null) {
+        if (typeof value_status_855 !== 'string') {
+          if (value_status_855 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_650 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_650.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_650 instanceof RegExp) {
-            json += asString(value_status_650.source)
+          } else if (value_status_855 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_855.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_855 instanceof RegExp) {
+            json += asString(value_status_855.source)
           } else {
-            json += asString(value_status_650.toString())
+            json += asString(value_status_855.toString())
           }
         } else {
-          json += asString(value_status_650)
+          json += asString(value_status_855)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_651 = obj["dependencies"]
-      if (value_dependencies_651 !== undefined) {
+      const value_dependencies_856 = obj["dependencies"]
+      if (value_dependencies_856 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous160(value_dependencies_651)
+        json += anonymous181(value_dependencies_856)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -13283,7 +18405,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous161 (input) {
+      function anonymous182 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -13292,8 +18414,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_657 = obj["status"]
-      if (value_status_657 !== undefined) {
+      const value_status_862 = obj["status"]
+      if (value_status_862 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -13357,6 +18479,11 @@ return {
     json += anonymous24(value)
     return json
   },
+  listAccounts_200_partial: (value) => {
+    let json = ''
+    json += anonymous34(value)
+    return json
+  },
   createAccount_201: (value) => {
     let json = ''
     if (value === null) {
@@ -13368,62 +18495,72 @@ return {
   },
   batchAccounts_200: (value) => {
     let json = ''
-    json += anonymous34(value)
+    json += anonymous40(value)
     return json
   },
   aggregateAccounts_200: (value) => {
     let json = ''
-    json += anonymous37(value)
+    json += anonymous43(value)
     return json
   },
   findAccountDuplicates_200: (value) => {
     let json = ''
-    json += anonymous43(value)
+    json += anonymous49(value)
+    return json
+  },
+  getAccount_200_partial: (value) => {
+    let json = ''
+    json += anonymous36(value)
     return json
   },
   listAccountHistory_200: (value) => {
     let json = ''
-    json += anonymous49(value)
+    json += anonymous55(value)
     return json
   },
   listAccountTimeline_200: (value) => {
     let json = ''
-    json += anonymous54(value)
+    json += anonymous60(value)
     return json
   },
   purgeAccount_200: (value) => {
     let json = ''
-    json += anonymous57(value)
+    json += anonymous63(value)
     return json
   },
   listAccountFollowers_200: (value) => {
     let json = ''
-    json += anonymous61(value)
+    json += anonymous67(value)
     return json
   },
   mergeAccounts_200: (value) => {
     let json = ''
-    json += anonymous64(value)
+    json += anonymous70(value)
     return json
   },
   listAccountMerges_200: (value) => {
     let json = ''
-    json += anonymous71(value)
+    json += anonymous77(value)
     return json
   },
   getAccountMerge_200: (value) => {
     let json = ''
-    json += anonymous65(value)
+    json += anonymous71(value)
     return json
   },
   undoAccountMerge_200: (value) => {
     let json = ''
-    json += anonymous73(value)
+    json += anonymous79(value)
     return json
   },
   listContacts_200: (value) => {
     let json = ''
-    json += anonymous76(value)
+    json += anonymous82(value)
+    return json
+  },
+  listContacts_200_partial: (value) => {
+    let json = ''
+    json += anonymous88(value)
     return json
   },
   createContact_201: (value) => {
@@ -13431,33 +18568,43 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous78(value)
+    json += anonymous84(value)
       }
     return json
   },
   batchContacts_200: (value) => {
     let json = ''
-    json += anonymous82(value)
+    json += anonymous93(value)
     return json
   },
   findContactDuplicates_200: (value) => {
     let json = ''
-    json += anonymous85(value)
+    json += anonymous96(value)
     return json
   },
-  mergeContacts_200: (value) => {
-    let json = ''
-    json += anonymous88(value)
-    return json
-  },
-  undoContactMerge_200: (value) => {
+  getContact_200_partial: (value) => {
     let json = ''
     json += anonymous90(value)
     return json
   },
+  mergeContacts_200: (value) => {
+    let json = ''
+    json += anonymous99(value)
+    return json
+  },
+  undoContactMerge_200: (value) => {
+    let json = ''
+    json += anonymous101(value)
+    return json
+  },
   listLeads_200: (value) => {
     let json = ''
-    json += anonymous93(value)
+    json += anonymous104(value)
+    return json
+  },
+  listLeads_200_partial: (value) => {
+    let json = ''
+    json += anonymous115(value)
     return json
   },
   createLead_201: (value) => {
@@ -13465,38 +18612,48 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous95(value)
+    json += anonymous106(value)
       }
     return json
   },
   batchLeads_200: (value) => {
     let json = ''
-    json += anonymous104(value)
+    json += anonymous121(value)
     return json
   },
   findLeadDuplicates_200: (value) => {
     let json = ''
-    json += anonymous107(value)
+    json += anonymous124(value)
+    return json
+  },
+  getLead_200_partial: (value) => {
+    let json = ''
+    json += anonymous117(value)
     return json
   },
   mergeLeads_200: (value) => {
     let json = ''
-    json += anonymous110(value)
+    json += anonymous127(value)
     return json
   },
   undoLeadMerge_200: (value) => {
     let json = ''
-    json += anonymous112(value)
+    json += anonymous129(value)
     return json
   },
   convertLead_200: (value) => {
     let json = ''
-    json += anonymous115(value)
+    json += anonymous132(value)
     return json
   },
   listOpportunities_200: (value) => {
     let json = ''
-    json += anonymous119(value)
+    json += anonymous136(value)
+    return json
+  },
+  listOpportunities_200_partial: (value) => {
+    let json = ''
+    json += anonymous138(value)
     return json
   },
   createOpportunity_201: (value) => {
@@ -13504,43 +18661,48 @@ return {
     if (value === null) {
         json += JSON_STR_NULL
       } else {
-    json += anonymous100(value)
+    json += anonymous111(value)
       }
     return json
   },
   batchOpportunities_200: (value) => {
     let json = ''
-    json += anonymous121(value)
+    json += anonymous142(value)
     return json
   },
   findOpportunityDuplicates_200: (value) => {
     let json = ''
-    json += anonymous124(value)
+    json += anonymous145(value)
+    return json
+  },
+  getOpportunity_200_partial: (value) => {
+    let json = ''
+    json += anonymous140(value)
     return json
   },
   mergeOpportunities_200: (value) => {
     let json = ''
-    json += anonymous127(value)
+    json += anonymous148(value)
     return json
   },
   undoOpportunityMerge_200: (value) => {
     let json = ''
-    json += anonymous129(value)
+    json += anonymous150(value)
     return json
   },
   searchRecords_200: (value) => {
     let json = ''
-    json += anonymous132(value)
+    json += anonymous153(value)
     return json
   },
   listCustomFields_200: (value) => {
     let json = ''
-    json += anonymous141(value)
+    json += anonymous162(value)
     return json
   },
   createCustomField_200: (value) => {
     let json = ''
-    json += anonymous143(value)
+    json += anonymous164(value)
     return json
   },
   getOrganizationSchema_200: (value) => {
@@ -13550,7 +18712,7 @@ return {
   },
   listViews_200: (value) => {
     let json = ''
-    json += anonymous150(value)
+    json += anonymous171(value)
     return json
   },
   createView_201: (value) => {
@@ -13560,7 +18722,7 @@ return {
   },
   listSegments_200: (value) => {
     let json = ''
-    json += anonymous152(value)
+    json += anonymous173(value)
     return json
   },
   createSegment_201: (value) => {
@@ -13570,22 +18732,22 @@ return {
   },
   changeSegmentMembers_200: (value) => {
     let json = ''
-    json += anonymous154(value)
+    json += anonymous175(value)
     return json
   },
   listPipelines_200: (value) => {
     let json = ''
-    json += anonymous155(value)
+    json += anonymous176(value)
     return json
   },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous159(value)
+    json += anonymous180(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous161(value)
+    json += anonymous182(value)
     return json
   },
 }
@@ -13594,154 +18756,154 @@ return {
 /** Every problem has the same shape. */
 export const serializeProblem: Serializer = bodies.problem
 
-/** By operation and status; an empty reply has none, a problem has `serializeProblem`. */
-export const serializers: Readonly<Record<OperationId, Readonly<Record<number, Serializer>>>> = {
-  register: { 201: bodies.register_201 },
-  login: { 200: bodies.register_201 },
-  refreshSession: { 200: bodies.register_201 },
+/** By operation, status and media type; an empty reply has none, a problem has `serializeProblem`. */
+export const serializers: Readonly<Record<OperationId, Readonly<Record<number, Readonly<Record<string, Serializer>>>>>> = {
+  register: { 201: { 'application/json': bodies.register_201 } },
+  login: { 200: { 'application/json': bodies.register_201 } },
+  refreshSession: { 200: { 'application/json': bodies.register_201 } },
   logout: {},
   changePassword: {},
-  getJwks: { 200: bodies.getJwks_200 },
-  getMe: { 200: bodies.getMe_200 },
-  updateMe: { 200: bodies.getMe_200 },
-  getOrganization: { 200: bodies.getOrganization_200 },
-  updateOrganization: { 200: bodies.getOrganization_200 },
-  listUsers: { 200: bodies.listUsers_200 },
-  getUser: { 200: bodies.getUser_200 },
-  updateUser: { 200: bodies.getUser_200 },
-  deactivateUser: { 200: bodies.getUser_200 },
-  reactivateUser: { 200: bodies.getUser_200 },
-  createInvitation: { 201: bodies.createInvitation_201 },
-  getInvitation: { 200: bodies.createInvitation_201 },
-  acceptInvitation: { 201: bodies.register_201 },
-  listAccounts: { 200: bodies.listAccounts_200 },
-  createAccount: { 201: bodies.createAccount_201 },
-  upsertAccount: { 200: bodies.createAccount_201, 201: bodies.createAccount_201 },
-  getAccountByExternalId: { 200: bodies.createAccount_201 },
-  putAccountByExternalId: { 200: bodies.createAccount_201, 201: bodies.createAccount_201 },
-  batchAccounts: { 200: bodies.batchAccounts_200 },
-  queryAccounts: { 200: bodies.listAccounts_200 },
-  aggregateAccounts: { 200: bodies.aggregateAccounts_200 },
-  findAccountDuplicates: { 200: bodies.findAccountDuplicates_200 },
-  getAccount: { 200: bodies.createAccount_201 },
-  updateAccount: { 200: bodies.createAccount_201 },
+  getJwks: { 200: { 'application/json': bodies.getJwks_200 } },
+  getMe: { 200: { 'application/json': bodies.getMe_200 } },
+  updateMe: { 200: { 'application/json': bodies.getMe_200 } },
+  getOrganization: { 200: { 'application/json': bodies.getOrganization_200 } },
+  updateOrganization: { 200: { 'application/json': bodies.getOrganization_200 } },
+  listUsers: { 200: { 'application/json': bodies.listUsers_200 } },
+  getUser: { 200: { 'application/json': bodies.getUser_200 } },
+  updateUser: { 200: { 'application/json': bodies.getUser_200 } },
+  deactivateUser: { 200: { 'application/json': bodies.getUser_200 } },
+  reactivateUser: { 200: { 'application/json': bodies.getUser_200 } },
+  createInvitation: { 201: { 'application/json': bodies.createInvitation_201 } },
+  getInvitation: { 200: { 'application/json': bodies.createInvitation_201 } },
+  acceptInvitation: { 201: { 'application/json': bodies.register_201 } },
+  listAccounts: { 200: { 'application/json': bodies.listAccounts_200, 'application/vnd.zenith.partial+json': bodies.listAccounts_200_partial } },
+  createAccount: { 201: { 'application/json': bodies.createAccount_201 } },
+  upsertAccount: { 200: { 'application/json': bodies.createAccount_201 }, 201: { 'application/json': bodies.createAccount_201 } },
+  getAccountByExternalId: { 200: { 'application/json': bodies.createAccount_201 } },
+  putAccountByExternalId: { 200: { 'application/json': bodies.createAccount_201 }, 201: { 'application/json': bodies.createAccount_201 } },
+  batchAccounts: { 200: { 'application/json': bodies.batchAccounts_200 } },
+  queryAccounts: { 200: { 'application/json': bodies.listAccounts_200, 'application/vnd.zenith.partial+json': bodies.listAccounts_200_partial } },
+  aggregateAccounts: { 200: { 'application/json': bodies.aggregateAccounts_200 } },
+  findAccountDuplicates: { 200: { 'application/json': bodies.findAccountDuplicates_200 } },
+  getAccount: { 200: { 'application/json': bodies.createAccount_201, 'application/vnd.zenith.partial+json': bodies.getAccount_200_partial } },
+  updateAccount: { 200: { 'application/json': bodies.createAccount_201 } },
   deleteAccount: {},
-  restoreAccount: { 200: bodies.createAccount_201 },
-  listAccountHistory: { 200: bodies.listAccountHistory_200 },
-  listAccountTimeline: { 200: bodies.listAccountTimeline_200 },
-  listAccountDuplicates: { 200: bodies.findAccountDuplicates_200 },
-  purgeAccount: { 200: bodies.purgeAccount_200 },
-  listAccountFollowers: { 200: bodies.listAccountFollowers_200 },
+  restoreAccount: { 200: { 'application/json': bodies.createAccount_201 } },
+  listAccountHistory: { 200: { 'application/json': bodies.listAccountHistory_200 } },
+  listAccountTimeline: { 200: { 'application/json': bodies.listAccountTimeline_200 } },
+  listAccountDuplicates: { 200: { 'application/json': bodies.findAccountDuplicates_200 } },
+  purgeAccount: { 200: { 'application/json': bodies.purgeAccount_200 } },
+  listAccountFollowers: { 200: { 'application/json': bodies.listAccountFollowers_200 } },
   followAccount: {},
   unfollowAccount: {},
-  listDeletedAccounts: { 200: bodies.listAccounts_200 },
-  mergeAccounts: { 200: bodies.mergeAccounts_200 },
-  listAccountMerges: { 200: bodies.listAccountMerges_200 },
-  getAccountMerge: { 200: bodies.getAccountMerge_200 },
-  undoAccountMerge: { 200: bodies.undoAccountMerge_200 },
-  listContacts: { 200: bodies.listContacts_200 },
-  createContact: { 201: bodies.createContact_201 },
-  upsertContact: { 200: bodies.createContact_201, 201: bodies.createContact_201 },
-  getContactByExternalId: { 200: bodies.createContact_201 },
-  putContactByExternalId: { 200: bodies.createContact_201, 201: bodies.createContact_201 },
-  batchContacts: { 200: bodies.batchContacts_200 },
-  queryContacts: { 200: bodies.listContacts_200 },
-  aggregateContacts: { 200: bodies.aggregateAccounts_200 },
-  findContactDuplicates: { 200: bodies.findContactDuplicates_200 },
-  getContact: { 200: bodies.createContact_201 },
-  updateContact: { 200: bodies.createContact_201 },
+  listDeletedAccounts: { 200: { 'application/json': bodies.listAccounts_200, 'application/vnd.zenith.partial+json': bodies.listAccounts_200_partial } },
+  mergeAccounts: { 200: { 'application/json': bodies.mergeAccounts_200 } },
+  listAccountMerges: { 200: { 'application/json': bodies.listAccountMerges_200 } },
+  getAccountMerge: { 200: { 'application/json': bodies.getAccountMerge_200 } },
+  undoAccountMerge: { 200: { 'application/json': bodies.undoAccountMerge_200 } },
+  listContacts: { 200: { 'application/json': bodies.listContacts_200, 'application/vnd.zenith.partial+json': bodies.listContacts_200_partial } },
+  createContact: { 201: { 'application/json': bodies.createContact_201 } },
+  upsertContact: { 200: { 'application/json': bodies.createContact_201 }, 201: { 'application/json': bodies.createContact_201 } },
+  getContactByExternalId: { 200: { 'application/json': bodies.createContact_201 } },
+  putContactByExternalId: { 200: { 'application/json': bodies.createContact_201 }, 201: { 'application/json': bodies.createContact_201 } },
+  batchContacts: { 200: { 'application/json': bodies.batchContacts_200 } },
+  queryContacts: { 200: { 'application/json': bodies.listContacts_200, 'application/vnd.zenith.partial+json': bodies.listContacts_200_partial } },
+  aggregateContacts: { 200: { 'application/json': bodies.aggregateAccounts_200 } },
+  findContactDuplicates: { 200: { 'application/json': bodies.findContactDuplicates_200 } },
+  getContact: { 200: { 'application/json': bodies.createContact_201, 'application/vnd.zenith.partial+json': bodies.getContact_200_partial } },
+  updateContact: { 200: { 'application/json': bodies.createContact_201 } },
   deleteContact: {},
-  restoreContact: { 200: bodies.createContact_201 },
-  listContactHistory: { 200: bodies.listAccountHistory_200 },
-  listContactTimeline: { 200: bodies.listAccountTimeline_200 },
-  listContactDuplicates: { 200: bodies.findContactDuplicates_200 },
-  purgeContact: { 200: bodies.purgeAccount_200 },
-  listContactFollowers: { 200: bodies.listAccountFollowers_200 },
+  restoreContact: { 200: { 'application/json': bodies.createContact_201 } },
+  listContactHistory: { 200: { 'application/json': bodies.listAccountHistory_200 } },
+  listContactTimeline: { 200: { 'application/json': bodies.listAccountTimeline_200 } },
+  listContactDuplicates: { 200: { 'application/json': bodies.findContactDuplicates_200 } },
+  purgeContact: { 200: { 'application/json': bodies.purgeAccount_200 } },
+  listContactFollowers: { 200: { 'application/json': bodies.listAccountFollowers_200 } },
   followContact: {},
   unfollowContact: {},
-  listDeletedContacts: { 200: bodies.listContacts_200 },
-  mergeContacts: { 200: bodies.mergeContacts_200 },
-  listContactMerges: { 200: bodies.listAccountMerges_200 },
-  getContactMerge: { 200: bodies.getAccountMerge_200 },
-  undoContactMerge: { 200: bodies.undoContactMerge_200 },
-  listLeads: { 200: bodies.listLeads_200 },
-  createLead: { 201: bodies.createLead_201 },
-  upsertLead: { 200: bodies.createLead_201, 201: bodies.createLead_201 },
-  getLeadByExternalId: { 200: bodies.createLead_201 },
-  putLeadByExternalId: { 200: bodies.createLead_201, 201: bodies.createLead_201 },
-  batchLeads: { 200: bodies.batchLeads_200 },
-  queryLeads: { 200: bodies.listLeads_200 },
-  aggregateLeads: { 200: bodies.aggregateAccounts_200 },
-  findLeadDuplicates: { 200: bodies.findLeadDuplicates_200 },
-  getLead: { 200: bodies.createLead_201 },
-  updateLead: { 200: bodies.createLead_201 },
+  listDeletedContacts: { 200: { 'application/json': bodies.listContacts_200, 'application/vnd.zenith.partial+json': bodies.listContacts_200_partial } },
+  mergeContacts: { 200: { 'application/json': bodies.mergeContacts_200 } },
+  listContactMerges: { 200: { 'application/json': bodies.listAccountMerges_200 } },
+  getContactMerge: { 200: { 'application/json': bodies.getAccountMerge_200 } },
+  undoContactMerge: { 200: { 'application/json': bodies.undoContactMerge_200 } },
+  listLeads: { 200: { 'application/json': bodies.listLeads_200, 'application/vnd.zenith.partial+json': bodies.listLeads_200_partial } },
+  createLead: { 201: { 'application/json': bodies.createLead_201 } },
+  upsertLead: { 200: { 'application/json': bodies.createLead_201 }, 201: { 'application/json': bodies.createLead_201 } },
+  getLeadByExternalId: { 200: { 'application/json': bodies.createLead_201 } },
+  putLeadByExternalId: { 200: { 'application/json': bodies.createLead_201 }, 201: { 'application/json': bodies.createLead_201 } },
+  batchLeads: { 200: { 'application/json': bodies.batchLeads_200 } },
+  queryLeads: { 200: { 'application/json': bodies.listLeads_200, 'application/vnd.zenith.partial+json': bodies.listLeads_200_partial } },
+  aggregateLeads: { 200: { 'application/json': bodies.aggregateAccounts_200 } },
+  findLeadDuplicates: { 200: { 'application/json': bodies.findLeadDuplicates_200 } },
+  getLead: { 200: { 'application/json': bodies.createLead_201, 'application/vnd.zenith.partial+json': bodies.getLead_200_partial } },
+  updateLead: { 200: { 'application/json': bodies.createLead_201 } },
   deleteLead: {},
-  restoreLead: { 200: bodies.createLead_201 },
-  listLeadHistory: { 200: bodies.listAccountHistory_200 },
-  listLeadTimeline: { 200: bodies.listAccountTimeline_200 },
-  listLeadDuplicates: { 200: bodies.findLeadDuplicates_200 },
-  purgeLead: { 200: bodies.purgeAccount_200 },
-  listLeadFollowers: { 200: bodies.listAccountFollowers_200 },
+  restoreLead: { 200: { 'application/json': bodies.createLead_201 } },
+  listLeadHistory: { 200: { 'application/json': bodies.listAccountHistory_200 } },
+  listLeadTimeline: { 200: { 'application/json': bodies.listAccountTimeline_200 } },
+  listLeadDuplicates: { 200: { 'application/json': bodies.findLeadDuplicates_200 } },
+  purgeLead: { 200: { 'application/json': bodies.purgeAccount_200 } },
+  listLeadFollowers: { 200: { 'application/json': bodies.listAccountFollowers_200 } },
   followLead: {},
   unfollowLead: {},
-  listDeletedLeads: { 200: bodies.listLeads_200 },
-  mergeLeads: { 200: bodies.mergeLeads_200 },
-  listLeadMerges: { 200: bodies.listAccountMerges_200 },
-  getLeadMerge: { 200: bodies.getAccountMerge_200 },
-  undoLeadMerge: { 200: bodies.undoLeadMerge_200 },
-  convertLead: { 200: bodies.convertLead_200 },
-  listOpportunities: { 200: bodies.listOpportunities_200 },
-  createOpportunity: { 201: bodies.createOpportunity_201 },
-  upsertOpportunity: { 200: bodies.createOpportunity_201, 201: bodies.createOpportunity_201 },
-  getOpportunityByExternalId: { 200: bodies.createOpportunity_201 },
-  putOpportunityByExternalId: { 200: bodies.createOpportunity_201, 201: bodies.createOpportunity_201 },
-  batchOpportunities: { 200: bodies.batchOpportunities_200 },
-  queryOpportunities: { 200: bodies.listOpportunities_200 },
-  aggregateOpportunities: { 200: bodies.aggregateAccounts_200 },
-  findOpportunityDuplicates: { 200: bodies.findOpportunityDuplicates_200 },
-  getOpportunity: { 200: bodies.createOpportunity_201 },
-  updateOpportunity: { 200: bodies.createOpportunity_201 },
+  listDeletedLeads: { 200: { 'application/json': bodies.listLeads_200, 'application/vnd.zenith.partial+json': bodies.listLeads_200_partial } },
+  mergeLeads: { 200: { 'application/json': bodies.mergeLeads_200 } },
+  listLeadMerges: { 200: { 'application/json': bodies.listAccountMerges_200 } },
+  getLeadMerge: { 200: { 'application/json': bodies.getAccountMerge_200 } },
+  undoLeadMerge: { 200: { 'application/json': bodies.undoLeadMerge_200 } },
+  convertLead: { 200: { 'application/json': bodies.convertLead_200 } },
+  listOpportunities: { 200: { 'application/json': bodies.listOpportunities_200, 'application/vnd.zenith.partial+json': bodies.listOpportunities_200_partial } },
+  createOpportunity: { 201: { 'application/json': bodies.createOpportunity_201 } },
+  upsertOpportunity: { 200: { 'application/json': bodies.createOpportunity_201 }, 201: { 'application/json': bodies.createOpportunity_201 } },
+  getOpportunityByExternalId: { 200: { 'application/json': bodies.createOpportunity_201 } },
+  putOpportunityByExternalId: { 200: { 'application/json': bodies.createOpportunity_201 }, 201: { 'application/json': bodies.createOpportunity_201 } },
+  batchOpportunities: { 200: { 'application/json': bodies.batchOpportunities_200 } },
+  queryOpportunities: { 200: { 'application/json': bodies.listOpportunities_200, 'application/vnd.zenith.partial+json': bodies.listOpportunities_200_partial } },
+  aggregateOpportunities: { 200: { 'application/json': bodies.aggregateAccounts_200 } },
+  findOpportunityDuplicates: { 200: { 'application/json': bodies.findOpportunityDuplicates_200 } },
+  getOpportunity: { 200: { 'application/json': bodies.createOpportunity_201, 'application/vnd.zenith.partial+json': bodies.getOpportunity_200_partial } },
+  updateOpportunity: { 200: { 'application/json': bodies.createOpportunity_201 } },
   deleteOpportunity: {},
-  restoreOpportunity: { 200: bodies.createOpportunity_201 },
-  listOpportunityHistory: { 200: bodies.listAccountHistory_200 },
-  listOpportunityTimeline: { 200: bodies.listAccountTimeline_200 },
-  listOpportunityDuplicates: { 200: bodies.findOpportunityDuplicates_200 },
-  purgeOpportunity: { 200: bodies.purgeAccount_200 },
-  listOpportunityFollowers: { 200: bodies.listAccountFollowers_200 },
+  restoreOpportunity: { 200: { 'application/json': bodies.createOpportunity_201 } },
+  listOpportunityHistory: { 200: { 'application/json': bodies.listAccountHistory_200 } },
+  listOpportunityTimeline: { 200: { 'application/json': bodies.listAccountTimeline_200 } },
+  listOpportunityDuplicates: { 200: { 'application/json': bodies.findOpportunityDuplicates_200 } },
+  purgeOpportunity: { 200: { 'application/json': bodies.purgeAccount_200 } },
+  listOpportunityFollowers: { 200: { 'application/json': bodies.listAccountFollowers_200 } },
   followOpportunity: {},
   unfollowOpportunity: {},
-  listDeletedOpportunities: { 200: bodies.listOpportunities_200 },
-  mergeOpportunities: { 200: bodies.mergeOpportunities_200 },
-  listOpportunityMerges: { 200: bodies.listAccountMerges_200 },
-  getOpportunityMerge: { 200: bodies.getAccountMerge_200 },
-  undoOpportunityMerge: { 200: bodies.undoOpportunityMerge_200 },
-  searchRecords: { 200: bodies.searchRecords_200 },
-  listCustomFields: { 200: bodies.listCustomFields_200 },
-  createCustomField: { 200: bodies.createCustomField_200, 201: bodies.createCustomField_200 },
-  getCustomField: { 200: bodies.createCustomField_200 },
-  updateCustomField: { 200: bodies.createCustomField_200 },
-  getOrganizationSchema: { 200: bodies.getOrganizationSchema_200 },
-  getOrganizationOpenapi: { 200: bodies.getOrganizationSchema_200 },
-  listViews: { 200: bodies.listViews_200 },
-  createView: { 201: bodies.createView_201 },
-  getView: { 200: bodies.createView_201 },
-  updateView: { 200: bodies.createView_201 },
+  listDeletedOpportunities: { 200: { 'application/json': bodies.listOpportunities_200, 'application/vnd.zenith.partial+json': bodies.listOpportunities_200_partial } },
+  mergeOpportunities: { 200: { 'application/json': bodies.mergeOpportunities_200 } },
+  listOpportunityMerges: { 200: { 'application/json': bodies.listAccountMerges_200 } },
+  getOpportunityMerge: { 200: { 'application/json': bodies.getAccountMerge_200 } },
+  undoOpportunityMerge: { 200: { 'application/json': bodies.undoOpportunityMerge_200 } },
+  searchRecords: { 200: { 'application/json': bodies.searchRecords_200 } },
+  listCustomFields: { 200: { 'application/json': bodies.listCustomFields_200 } },
+  createCustomField: { 200: { 'application/json': bodies.createCustomField_200 }, 201: { 'application/json': bodies.createCustomField_200 } },
+  getCustomField: { 200: { 'application/json': bodies.createCustomField_200 } },
+  updateCustomField: { 200: { 'application/json': bodies.createCustomField_200 } },
+  getOrganizationSchema: { 200: { 'application/json': bodies.getOrganizationSchema_200 } },
+  getOrganizationOpenapi: { 200: { 'application/json': bodies.getOrganizationSchema_200 } },
+  listViews: { 200: { 'application/json': bodies.listViews_200 } },
+  createView: { 201: { 'application/json': bodies.createView_201 } },
+  getView: { 200: { 'application/json': bodies.createView_201 } },
+  updateView: { 200: { 'application/json': bodies.createView_201 } },
   deleteView: {},
-  listViewAccounts: { 200: bodies.listAccounts_200 },
-  listViewContacts: { 200: bodies.listContacts_200 },
-  listViewLeads: { 200: bodies.listLeads_200 },
-  listViewOpportunities: { 200: bodies.listOpportunities_200 },
-  listSegments: { 200: bodies.listSegments_200 },
-  createSegment: { 201: bodies.createSegment_201 },
-  getSegment: { 200: bodies.createSegment_201 },
-  updateSegment: { 200: bodies.createSegment_201 },
+  listViewAccounts: { 200: { 'application/json': bodies.listAccounts_200, 'application/vnd.zenith.partial+json': bodies.listAccounts_200_partial } },
+  listViewContacts: { 200: { 'application/json': bodies.listContacts_200, 'application/vnd.zenith.partial+json': bodies.listContacts_200_partial } },
+  listViewLeads: { 200: { 'application/json': bodies.listLeads_200, 'application/vnd.zenith.partial+json': bodies.listLeads_200_partial } },
+  listViewOpportunities: { 200: { 'application/json': bodies.listOpportunities_200, 'application/vnd.zenith.partial+json': bodies.listOpportunities_200_partial } },
+  listSegments: { 200: { 'application/json': bodies.listSegments_200 } },
+  createSegment: { 201: { 'application/json': bodies.createSegment_201 } },
+  getSegment: { 200: { 'application/json': bodies.createSegment_201 } },
+  updateSegment: { 200: { 'application/json': bodies.createSegment_201 } },
   deleteSegment: {},
-  changeSegmentMembers: { 200: bodies.changeSegmentMembers_200 },
-  listSegmentAccounts: { 200: bodies.listAccounts_200 },
-  listSegmentContacts: { 200: bodies.listContacts_200 },
-  listSegmentLeads: { 200: bodies.listLeads_200 },
-  listSegmentOpportunities: { 200: bodies.listOpportunities_200 },
-  listPipelines: { 200: bodies.listPipelines_200 },
-  getHealth: { 200: bodies.getHealth_200, 503: bodies.getHealth_200 },
-  getLiveness: { 200: bodies.getLiveness_200 },
+  changeSegmentMembers: { 200: { 'application/json': bodies.changeSegmentMembers_200 } },
+  listSegmentAccounts: { 200: { 'application/json': bodies.listAccounts_200, 'application/vnd.zenith.partial+json': bodies.listAccounts_200_partial } },
+  listSegmentContacts: { 200: { 'application/json': bodies.listContacts_200, 'application/vnd.zenith.partial+json': bodies.listContacts_200_partial } },
+  listSegmentLeads: { 200: { 'application/json': bodies.listLeads_200, 'application/vnd.zenith.partial+json': bodies.listLeads_200_partial } },
+  listSegmentOpportunities: { 200: { 'application/json': bodies.listOpportunities_200, 'application/vnd.zenith.partial+json': bodies.listOpportunities_200_partial } },
+  listPipelines: { 200: { 'application/json': bodies.listPipelines_200 } },
+  getHealth: { 200: { 'application/json': bodies.getHealth_200 }, 503: { 'application/json': bodies.getHealth_200 } },
+  getLiveness: { 200: { 'application/json': bodies.getLiveness_200 } },
 }

@@ -64,8 +64,10 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
     files[`openapi/components/schemas/${names.type}${part}.yaml`] = renamedText(source, names)
   }
   for (const section of ['parameters', 'schemas']) {
-    const source = await readFile(`openapi/components/${section}/AccountExpand.yaml`, 'utf8')
-    files[`openapi/components/${section}/${names.type}Expand.yaml`] = renamedText(source, names)
+    for (const name of ['Expand', 'Pick']) {
+      const source = await readFile(`openapi/components/${section}/Account${name}.yaml`, 'utf8')
+      files[`openapi/components/${section}/${names.type}${name}.yaml`] = renamedText(source, names)
+    }
   }
   for (const [name, content] of Object.entries(componentFiles(names, properties))) {
     files[`openapi/components/${name}`] = content

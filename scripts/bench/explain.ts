@@ -84,7 +84,7 @@ type Contract = {
 }
 
 /** Query parameters that no filter is. */
-const CONTROLS = ['limit', 'cursor', 'sort', 'count', 'expand']
+const CONTROLS = ['limit', 'cursor', 'sort', 'count', 'expand', 'fields']
 
 /** The contract's lists: how they can be sorted and filtered. */
 export function lists(): { path: string; table: string; sorts: string[][]; counts: boolean; filters: string[] }[] {

@@ -16,6 +16,7 @@ import {
 import { expandRelations } from './expansions.js'
 import { expandFilters } from './filters.js'
 import { normalize, prune } from './normalize.js'
+import { addPartials, expandPicks, type Pick, pickOf } from './picks.js'
 import { publish } from './publish.js'
 import { checkRules } from './rules.js'
 
@@ -36,6 +37,8 @@ export interface OperationFacts {
   handlerStatuses: number[]
   idempotent: boolean
   paginated: boolean
+  /** It takes `fields`. */
+  pick: Pick | undefined
 }
 
 export interface Contract {
@@ -49,9 +52,11 @@ export interface Contract {
 /** Checks a bundled document and works out everything that is generated from it. */
 export function readContract(bundle: Document): Contract {
   // Last, because what is expanded is no property that a record is found by, or takes from another one.
-  const source = expandRelations(expandChoices(expandAggregates(expandSorts(expandFilters(normalize(bundle))))))
+  const source = expandPicks(
+    expandRelations(expandChoices(expandAggregates(expandSorts(expandFilters(normalize(bundle)))))),
+  )
   checkRules(source)
-  const document = prune(complete(source))
+  const document = prune(complete(addPartials(source)))
   const declared = new Map(
     operationsOf(source).map(({ operation }) => [operation.operationId, Object.keys(operation.responses).map(Number)]),
   )
@@ -94,6 +99,7 @@ function factsOf(
     handlerStatuses,
     idempotent: hasHeader(document, operation, 'Idempotency-Key'),
     paginated: parameters.some((parameter) => parameter.in === 'query' && parameter.name === 'cursor'),
+    pick: pickOf(document, operation),
   }
 }
 
@@ -106,9 +112,11 @@ function bodyOf({ required = false, content }: RequestBody): OperationFacts['bod
   return { required, mediaTypes: Object.keys(content), schema: first?.[1].schema ?? {} }
 }
 
-/** The schema of a JSON reply that is not a problem. */
-export function jsonOf(reply: Reply): Schema | undefined {
-  return reply.content?.['application/json']?.schema
+/** The schemas of a reply by media type, except that of a problem. */
+export function jsonOf(reply: Reply): [mediaType: string, schema: Schema][] {
+  return Object.entries(reply.content ?? {}).flatMap(([mediaType, { schema }]) =>
+    isJson(mediaType) ? [[mediaType, schema]] : [],
+  )
 }
 
 /** The names of the list parameters, which arrive as one comma-separated string. */

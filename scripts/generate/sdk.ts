@@ -48,8 +48,8 @@ function renderFunctions({ document, operations }: Contract): string {
     }),
   )
   return `${BANNER}
-import { call, type Options, type Result } from './call.js'
-import type { Client } from './client.js'
+import { call, type Expand, type Fields, type Options, type PartialOptions, type PartialResult, type Result, type WholeOptions } from './call.js'
+import type { Client, Input } from './client.js'
 
 /** Every code that a problem of version ${document.info.version} can have. */
 export type ProblemCode = ${[...new Set(codes)].sort().map(print).join(' | ')}
@@ -67,19 +67,46 @@ function renderFunction(facts: OperationFacts): string {
     ...(facts.idempotent && { idempotent: true }),
   }
   const needed = body?.required === true || parameters.some(({ required }) => required === true)
-  const options = `options${needed ? '' : '?'}: Options<'${id}'>`
-  const signature = `(client: Client, ${options}): Promise<Result<'${id}'>>`
+  const options = `options${needed ? '' : '?'}`
+  const signature = facts.pick
+    ? `(client: Client, ${options}: Input): Promise<unknown>`
+    : `(client: Client, ${options}: Options<'${id}'>): Promise<Result<'${id}'>>`
+  const overloads = renderOverloads(facts, needed)
   return `/** ${summary}. \`${method} ${path}\` */
-${facts.handlerStatuses.includes(304) ? renderOverloads(id, options, signature) : ''}export function ${id}${signature} {
+${overloads.map((overload) => `export function ${id}${overload}\n`).join('')}export function ${id}${signature} {
   return call(client, ${print(spec)}, options)
 }
 `
 }
 
-/** Only a caller who sends \`If-None-Match\` has to reckon with a reply that has no data. */
-function renderOverloads(id: string, options: string, signature: string): string {
-  const unconditional = `${options} & { headers?: { 'If-None-Match'?: never } }`
-  return `export function ${id}(client: Client, ${unconditional}): Promise<Result<'${id}', Exclude<Result<'${id}'>['status'], 304>>>
-export function ${id}${signature}
-`
+/**
+ * Only a caller who sends \`If-None-Match\` has to reckon with a reply that has no data, and only one who names \`fields\` with parts of
+ * records. The last one is what \`paginate\` goes by.
+ */
+function renderOverloads({ id, handlerStatuses, pick }: OperationFacts, needed: boolean): string[] {
+  const isConditional = handlerStatuses.includes(304)
+  if (!isConditional && !pick) return []
+  const replies = [
+    ...(isConditional
+      ? [
+          {
+            more: " & { headers?: { 'If-None-Match'?: never } }",
+            status: `, Exclude<Result<'${id}'>['status'], 304>`,
+          },
+        ]
+      : []),
+    { more: '', status: '' },
+  ]
+  const place = pick && `'${id}', '${pick.place}'`
+  const partial = place
+    ? replies.map(
+        ({ more, status }) =>
+          `<const Names extends Fields<${place}> | undefined, Related extends Expand<${place}> | undefined = undefined>(client: Client, options: PartialOptions<${place}, Names, Related>${more}): Promise<PartialResult<'${id}', Names, Related${status}>>`,
+      )
+    : []
+  const options = `options${needed ? '' : '?'}: ${place ? `WholeOptions<${place}>` : `Options<'${id}'>`}`
+  return [
+    ...partial,
+    ...replies.map(({ more, status }) => `(client: Client, ${options}${more}): Promise<Result<'${id}'${status}>>`),
+  ]
 }

@@ -5,7 +5,7 @@ import { fixture, json, operation, run } from './fixture.js'
 import { renderSerializers } from './serializers.js'
 
 type Serializer = (body: unknown) => string
-type Module = { serializeProblem: Serializer; serializers: Record<string, Record<number, Serializer>> }
+type Module = { serializeProblem: Serializer; serializers: Record<string, Record<number, Record<string, Serializer>>> }
 
 function load(schemas: Record<string, Schema>, ...operations: Operation[]): Module {
   const paths = Object.fromEntries(operations.map((get) => [`/${get.operationId}`, { get }]))
@@ -14,7 +14,7 @@ function load(schemas: Record<string, Schema>, ...operations: Operation[]): Modu
 
 function serializer(schema: Schema, schemas: Record<string, Schema> = {}): Serializer {
   const module = load(schemas, operation('getWidget', { responses: { 200: { description: 'x', ...json(schema) } } }))
-  return module.serializers.getWidget?.[200] ?? (() => 'missing')
+  return module.serializers.getWidget?.[200]?.['application/json'] ?? (() => 'missing')
 }
 
 describe('a serializer', () => {
@@ -119,7 +119,8 @@ describe('a serializer', () => {
   it('is shared by replies with the same body, and by all problems', () => {
     const responses = { 200: { description: 'x', ...json({ $ref: '#/components/schemas/Widget' }) } }
     const module = load({ Widget }, operation('getWidget', { responses }), operation('findWidget', { responses }))
-    expect(module.serializers.getWidget?.[200]).toBe(module.serializers.findWidget?.[200])
+    const of = (id: string) => module.serializers[id]?.[200]?.['application/json']
+    expect(of('getWidget')).toBe(of('findWidget'))
     expect(module.serializeProblem({ status: 404, code: 'not_found', stack: 'secret' })).toBe(
       '{"status":404,"code":"not_found"}',
     )

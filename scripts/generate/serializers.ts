@@ -1,7 +1,8 @@
 import fastJsonStringify from 'fast-json-stringify'
 import { type Contract, jsonOf } from './contract.js'
 import { rewrite, type Schema } from './document.js'
-import { BANNER } from './print.js'
+import { PARTIAL } from './picks.js'
+import { BANNER, print } from './print.js'
 
 const SCHEMAS = '#/components/schemas/'
 
@@ -11,8 +12,11 @@ export function renderSerializers({ document, operations }: Contract): string {
   const problem = module.add('problem', { $ref: `${SCHEMAS}Problem` })
   const rows = operations.map(({ id, replies }) => {
     const cells = replies.flatMap(({ status, reply }) => {
-      const schema = jsonOf(reply)
-      return schema ? [`${status}: ${module.add(`${id}_${status}`, schema)}`] : []
+      const bodies = jsonOf(reply).map(([mediaType, schema]) => {
+        const name = mediaType === PARTIAL ? `${id}_${status}_partial` : `${id}_${status}`
+        return `${print(mediaType)}: ${module.add(name, schema)}`
+      })
+      return bodies.length > 0 ? [`${status}: { ${bodies.join(', ')} }`] : []
     })
     return cells.length > 0 ? `  ${id}: { ${cells.join(', ')} },\n` : `  ${id}: {},\n`
   })
@@ -29,8 +33,8 @@ ${module.render()}
 /** Every problem has the same shape. */
 export const serializeProblem: Serializer = ${problem}
 
-/** By operation and status; an empty reply has none, a problem has \`serializeProblem\`. */
-export const serializers: Readonly<Record<OperationId, Readonly<Record<number, Serializer>>>> = {
+/** By operation, status and media type; an empty reply has none, a problem has \`serializeProblem\`. */
+export const serializers: Readonly<Record<OperationId, Readonly<Record<number, Readonly<Record<string, Serializer>>>>>> = {
 ${rows.join('')}}
 `
 }

@@ -310,6 +310,8 @@ export function componentFiles(names: Names, properties: readonly Property[]): R
       '    $ref: CountMode.yaml',
       '  expand:',
       `    $ref: ${type}Expand.yaml`,
+      '  fields:',
+      `    $ref: ${type}Pick.yaml`,
     ),
     [`schemas/${type}SegmentFields.yaml`]: file(
       `description: Which ${manyWords} are in a dynamic segment.`,

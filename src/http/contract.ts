@@ -35,23 +35,32 @@ type ProblemBody<Body> = Body extends { code: infer Code }
   ? { code: Exclude<Code, LayerCode> } & Partial<Omit<Body, 'code'>>
   : never
 
-type ReplyBody<Reply> = Reply extends { content: infer Content extends object }
-  ? {
-      [Type in keyof Content]: Type extends 'application/problem+json' ? ProblemBody<Content[Type]> : Content[Type]
-    }[keyof Content]
-  : never
+type Contents<Reply> = Reply extends { content: infer Content extends object } ? Content : Record<never, never>
+
+type Body<Type, Content> = Type extends 'application/problem+json' ? ProblemBody<Content> : Content
+
+/** What a reply is sent as when its headers do not say so. */
+type Usual = 'application/json' | 'application/problem+json'
 
 type Declared<T> = { [Name in keyof T as string extends Name ? never : Name]: T[Name] }
 type ReplyHeaders<Reply> = Reply extends { headers: infer Headers } ? Declared<Headers> : Record<never, never>
 
-type Reply<Status, Declaration> = { status: Status } & ([ReplyBody<Declaration>] extends [never]
-  ? { body?: never }
-  : { body: ReplyBody<Declaration> }) &
-  (keyof ReplyHeaders<Declaration> extends never
-    ? { headers?: never }
-    : Record<never, never> extends ReplyHeaders<Declaration>
-      ? { headers?: ReplyHeaders<Declaration> }
-      : { headers: ReplyHeaders<Declaration> })
+type WithHeaders<Headers> = keyof Headers extends never
+  ? { headers?: never }
+  : Record<never, never> extends Headers
+    ? { headers?: Headers & { 'content-type'?: never } }
+    : { headers: Headers & { 'content-type'?: never } }
+
+/** What a reply holds, by its media type: any but the usual ones is named in its headers, and so tells one body from another. */
+type Form<Type, Content, Headers> = Type extends Usual
+  ? { body: Body<Type, Content> } & WithHeaders<Headers>
+  : { body: Content; headers: Headers & { 'content-type': Type } }
+
+type Reply<Status, Declaration> = { status: Status } & (keyof Contents<Declaration> extends never
+  ? { body?: never } & WithHeaders<ReplyHeaders<Declaration>>
+  : {
+      [Type in keyof Contents<Declaration>]: Form<Type, Contents<Declaration>[Type], ReplyHeaders<Declaration>>
+    }[keyof Contents<Declaration>])
 
 /** The statuses that the path file declares, and the two that a handler may always need. */
 type Returnable<Id extends OperationId> =

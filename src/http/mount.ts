@@ -185,9 +185,10 @@ function sendOperation(
   if (result.headers) reply.headers(result.headers)
   if (operation.paginated) linkNextPage(request, reply, result.body)
   reply.code(result.status)
-  const serialize = serializers[id][result.status]
+  const mediaType = result.headers?.['content-type'] ?? 'application/json'
+  const serialize = serializers[id][result.status]?.[mediaType]
   if (!serialize || result.body === undefined) return reply.send()
-  return reply.type('application/json; charset=utf-8').send(serialize(result.body))
+  return reply.type(`${mediaType}; charset=utf-8`).send(serialize(result.body))
 }
 
 /** The next page per RFC 8288, for clients that follow links. */

@@ -1,15 +1,21 @@
 import { createHash } from 'node:crypto'
 
-/** The strong entity tag of a version, per RFC 9110, section 8.8.3; with what was expanded, also of that. */
-export function etagOf({ version, expanded }: { version: number; expanded?: unknown }): string {
-  if (expanded === undefined) return `"${version}"`
-  const hash = createHash('sha256').update(JSON.stringify(expanded)).digest('base64url').slice(0, 22)
+type Tagged = { version: number; expanded?: unknown }
+
+/**
+ * The strong entity tag of a version, per RFC 9110, section 8.8.3; with what was expanded, also of that.
+ * @param fields the properties that the reply holds, where not all of them, in whatever order
+ */
+export function etagOf({ version, expanded }: Tagged, fields?: readonly string[]): string {
+  if (expanded === undefined && !fields) return `"${version}"`
+  const held = fields ? [fields.toSorted(), expanded] : expanded
+  const hash = createHash('sha256').update(JSON.stringify(held)).digest('base64url').slice(0, 22)
   return `"${version}-${hash}"`
 }
 
 /**
  * Whether `If-Match` lets a change of this version through (RFC 9110, 13.1.1: strong comparison). A change concerns the record alone,
- * so a tag that stands for expanded records as well counts by its version.
+ * so a tag that stands for expanded records as well, or for a part of the record, counts by its version.
  */
 export function ifMatchHolds(header: string | undefined, version: number): boolean {
   if (header === undefined || header.trim() === '*') return true

@@ -36,17 +36,16 @@ export async function pageOfKept<Resource extends RecordMeta, Refusal>(
   scope: Scope,
   type: RecordType<Resource, never>,
   { name, sort, compile }: Shown,
-  { limit, cursor, count, expand }: PageQuery,
+  query: PageQuery,
   refuse: (errors: Fault[]) => Refusal,
 ) {
   try {
     return await byAllDefinitions(scope, scope.db, async (definitionsOf) => {
       const definitions = new DefinitionsInUse(scope, definitionsOf)
       assertSort(type, sort)
-      return page(scope, type, {
-        ...{ name, filter: compile(definitions), definitions, sort, sortPointer: '/sort', limit },
-        ...{ cursor, cursorPointer: '/query/cursor', count, paths: expand },
-      })
+      const listed = { name, filter: compile(definitions), definitions, sort }
+      const pointers = { sortPointer: '/sort', cursorPointer: '/query/cursor' }
+      return page<Resource, PageQuery>(scope, type, { ...listed, ...pointers }, query)
     })
   } catch (error) {
     if (error instanceof InvalidCustomFields) return refuse(error.errors)

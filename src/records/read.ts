@@ -1,6 +1,7 @@
 import { isNotNull, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Level } from '../../generated/operations.js'
+import type { components } from '../../generated/types.js'
 import type { Scope } from '../context.js'
 import { type Bound, parameter, statement } from '../db/statement.js'
 import { problem } from '../problem.js'
@@ -13,24 +14,28 @@ import { type ExpandPath, expand } from './expand.js'
 import { keyOf, type Row } from './fields.js'
 import { type Compiled, type Condition, CUSTOM, compileConditions, compileFilter, type Filter } from './filter.js'
 import type { Only } from './only.js'
+import { many, one } from './pick.js'
 import { columnsOf, keysOf, type MembershipName, type Readable, type SortKey } from './record-type.js'
 import { requireLevel, scopeParameters } from './scope.js'
 import { withSearch } from './search.js'
 
-/** One resource that the caller may read, with what `paths` name, or 304 when the caller has exactly that already. */
-export const get = <Resource extends { version: number }>(
+/** How much of each resource a reply is to hold, and what beside it. */
+type Shape<Resource> = { expand?: readonly ExpandPath<Resource>[]; fields?: readonly (keyof Resource & string)[] }
+
+/** One resource that the caller may read, as much of it as is asked for, or 304 when the caller has exactly that already. */
+export const get = <Resource extends { version: number }, Asked extends Shape<Resource> = Record<never, never>>(
   scope: Scope,
   type: Readable<Resource>,
   id: string,
   ifNoneMatch?: string,
-  paths: readonly ExpandPath<Resource>[] = [],
+  shape?: Asked,
 ) =>
   getBy(
     scope,
     type,
     { name: 'get', condition: sql`${type.id} = ${parameter('id')}`, values: { id } },
     ifNoneMatch,
-    paths,
+    shape,
   )
 
 /** What one resource is looked up by; `name` stands for the condition, and `values` are its parameters. */
@@ -55,20 +60,20 @@ export async function find<Resource>(
 }
 
 /** Like `get`, by whatever is unique. */
-export async function getBy<Resource extends { version: number }>(
+export async function getBy<Resource extends { version: number }, Asked extends Shape<Resource> = Record<never, never>>(
   scope: Scope,
   type: Readable<Resource>,
   lookUp: LookUp,
   ifNoneMatch?: string,
-  paths: readonly ExpandPath<Resource>[] = [],
+  shape: Asked = {} as Asked,
 ) {
   const record = await find(scope, type, lookUp)
   if (!record) return problem(404, 'not_found')
-  await expand(scope, type, [record], paths)
-  const headers = { ETag: etagOf(record) }
+  await expand(scope, type, [record], shape.expand ?? [])
+  const headers = { ETag: etagOf(record, shape.fields) }
   return ifNoneMatchHits(ifNoneMatch, headers.ETag)
     ? { status: 304 as const, headers }
-    : { status: 200 as const, headers, body: record }
+    : one<Asked, Resource>(record, headers, shape.fields)
 }
 
 /** The name of a custom field in an order. */
@@ -86,11 +91,10 @@ type ListQuery<Resource, Sort extends string> = {
   cursor?: string
   sort: readonly (Sort | `-${Sort}` | CustomSort)[]
   count?: 'exact' | 'estimate'
-  expand?: readonly ExpandPath<Resource>[]
   q?: string
-} & {
-  [Name in Filterable<Resource> as Name | `${Name}[gte]` | `${Name}[lt]`]?: NonNullable<Resource[Name]>
-}
+} & Shape<Resource> & {
+    [Name in Filterable<Resource> as Name | `${Name}[gte]` | `${Name}[lt]`]?: NonNullable<Resource[Name]>
+  }
 
 /**
  * A page of what the caller may read; the number of all matches where asked for. Every other query parameter is a filter: `field`
@@ -101,7 +105,7 @@ export async function list<Resource, Sort extends string, Query extends ListQuer
   type: Readable<Resource, Sort>,
   query: Only<Query, ListQuery<Resource, Sort>>,
 ) {
-  const { limit, cursor, sort, count, expand: paths, q, ...filterQuery } = query
+  const { limit, cursor, sort, count, expand, fields, q, ...filterQuery } = query
   const conditions = Object.entries(filterQuery)
     .filter(([, value]) => value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -109,7 +113,8 @@ export async function list<Resource, Sort extends string, Query extends ListQuer
   return byAllDefinitions(scope, scope.db, async (definitionsOf) => {
     const definitions = new DefinitionsInUse(scope, definitionsOf)
     const filter = withSearch(scope, type, compileConditions(scope, type, conditions, definitions), q, '/query/q')
-    return page(scope, type, { name: 'list', filter, definitions, sort, limit, cursor, ...POINTERS.list, count, paths })
+    const listed = { name: 'list', filter, definitions, sort, ...POINTERS.list }
+    return page<Resource, Query>(scope, type, listed, { limit, cursor, count, expand, fields })
   })
 }
 
@@ -128,8 +133,7 @@ type QueryBody<Resource, Sort extends string> = {
   cursor?: string
   sort: readonly (Sort | `-${Sort}` | CustomSort)[]
   count?: 'exact' | 'estimate'
-  expand?: readonly ExpandPath<Resource>[]
-}
+} & Shape<Resource>
 
 /** A page of what the caller may read and that matches a filter tree; the number of all matches where asked for. */
 export async function query<Resource, Sort extends string, Body extends QueryBody<Resource, Sort>>(
@@ -137,21 +141,12 @@ export async function query<Resource, Sort extends string, Body extends QueryBod
   type: Readable<Resource, Sort>,
   body: Only<Body, QueryBody<Resource, Sort>>,
 ) {
-  const { limit, cursor, sort, count, expand: paths, q } = body
+  const { limit, cursor, sort, count, expand, fields, q } = body
   return byAllDefinitions(scope, scope.db, async (definitionsOf) => {
     const definitions = new DefinitionsInUse(scope, definitionsOf)
     const filter = withSearch(scope, type, compileFilter(scope, type, body.filter, '/filter', definitions), q, '/q')
-    return page(scope, type, {
-      name: 'query',
-      filter,
-      definitions,
-      sort,
-      limit,
-      cursor,
-      ...POINTERS.query,
-      count,
-      paths,
-    })
+    const listed = { name: 'query', filter, definitions, sort, ...POINTERS.query }
+    return page<Resource, Body>(scope, type, listed, { limit, cursor, count, expand, fields })
   })
 }
 
@@ -161,31 +156,29 @@ const POINTERS = {
   query: { cursorPointer: '/cursor', sortPointer: '/sort' },
 }
 
+type PageInfo = components['schemas']['Page']
+
 /** What an estimate counts at most. */
 const COUNTED_AT_MOST = 10_000
 
-type Page = {
+type Listed = {
   /** What the statements are called in metrics. */
   name: string
   filter: Compiled
   /** Those that the filter goes by; the order adds its own. */
   definitions: DefinitionsInUse
   sort: readonly string[]
-  limit: number
-  cursor: string | undefined
   cursorPointer: string
   sortPointer: string
-  count?: 'exact' | 'estimate' | undefined
-  /** The relations to expand. */
-  paths?: readonly string[] | undefined
 }
 
-/** How a page of what a view or a segment shows is asked for. */
+/** How a page is asked for. */
 export type PageQuery = {
   limit: number
-  cursor?: string
-  count?: 'exact' | 'estimate'
-  expand?: readonly string[]
+  cursor?: string | undefined
+  count?: 'exact' | 'estimate' | undefined
+  expand?: readonly string[] | undefined
+  fields?: readonly string[] | undefined
 }
 
 /**
@@ -193,10 +186,11 @@ export type PageQuery = {
  * that of the definitions of custom fields.
  * @returns OUTDATED when other definitions are current than those that it went by
  */
-export async function page<Resource>(
+export async function page<Resource, Asked>(
   scope: Scope,
   type: Readable<Resource>,
-  { name, filter, definitions, sort, limit, cursor, cursorPointer, sortPointer, count, paths = [] }: Page,
+  { name, filter, definitions, sort, cursorPointer, sortPointer }: Listed,
+  { limit, cursor, count, expand: paths = [], fields }: PageQuery,
 ) {
   const level = type.level?.(scope) ?? requireLevel(scope, `${type.plural}:read`)
   const order = toOrders(type, sort, definitions, sortPointer)
@@ -236,13 +230,7 @@ export async function page<Resource>(
     : null
   const data = shown.map((row) => type.toResource(row))
   await expand(scope, type, data, paths)
-  return {
-    status: 200 as const,
-    body: {
-      data,
-      page: { nextCursor, hasMore, ...(counted && totalOf(counted, count)) },
-    },
-  }
+  return many<Asked, Resource, PageInfo>(data, { nextCursor, hasMore, ...(counted && totalOf(counted, count)) }, fields)
 }
 
 function countMatches(type: Readable<unknown>, level: Level, filter: Compiled, count: 'exact' | 'estimate') {

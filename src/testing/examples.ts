@@ -54,6 +54,13 @@ export const queryOf = (id: OperationId): Record<string, string> =>
     }),
   )
 
+/** The names that an operation takes as `fields` in its query. */
+export const namesOf = (id: OperationId): string[] =>
+  (operationOf(id).parameters ?? []).map(resolve).flatMap(({ name, schema }) => {
+    const { items } = name === 'fields' ? resolve(schema as Node) : {}
+    return ((items as { enum?: string[] } | undefined)?.enum ?? []) as string[]
+  })
+
 /** Whether an operation can be tried without an effect. */
 export const hasDryRun = (id: OperationId): boolean =>
   (operationOf(id).parameters ?? []).some((node) => resolve(node).name === 'dryRun')

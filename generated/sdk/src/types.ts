@@ -3176,6 +3176,8 @@ export interface components {
         CountMode: "exact" | "estimate";
         /** @description References of the accounts to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
         AccountExpand: ("owner" | "parentAccount" | "parentAccount.owner" | "parentAccount.parentAccount")[];
+        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for. The reply is `application/vnd.zenith.partial+json` then, which every client accepts that accepts JSON: `application/json`, that type, `application/*` or `*\/*`. */
+        AccountPick: ("id" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "deletedAt" | "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "name" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "shippingAddress" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage")[];
         /** @description Labels without order; no label twice. */
         Tags: string[];
         /**
@@ -3677,6 +3679,7 @@ export interface components {
             cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
             expand?: components["schemas"]["AccountExpand"];
+            fields?: components["schemas"]["AccountPick"];
         };
         /** @description A field that the accounts are grouped by: by its value, null for those without one, or by periods, which are answered as their first day, in a time zone if it is an instant: UTC unless given. Weeks begin on Monday. Texts group as filters compare them. A field of a related record, such as `parentAccount.name`, is null where there is no such record that the caller may see. */
         AccountGroup: {
@@ -3965,6 +3968,8 @@ export interface components {
         };
         /** @description References of the contacts to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
         ContactExpand: ("owner" | "account" | "account.owner" | "account.parentAccount" | "reportsTo" | "reportsTo.owner" | "reportsTo.account" | "reportsTo.reportsTo")[];
+        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for. The reply is `application/vnd.zenith.partial+json` then, which every client accepts that accepts JSON: `application/json`, that type, `application/*` or `*\/*`. */
+        ContactPick: ("id" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "deletedAt" | "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "additionalEmails" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress" | "birthdate" | "language" | "timeZone" | "linkedinUrl" | "source" | "doNotCall" | "emailOptOut" | "lifecycleStage" | "description" | "name")[];
         /**
          * Format: date
          * @description A calendar date per RFC 3339, or null.
@@ -4408,6 +4413,7 @@ export interface components {
             cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
             expand?: components["schemas"]["ContactExpand"];
+            fields?: components["schemas"]["ContactPick"];
         };
         /** @description A field that the contacts are grouped by: by its value, null for those without one, or by periods, which are answered as their first day, in a time zone if it is an instant: UTC unless given. Weeks begin on Monday. Texts group as filters compare them. A field of a related record, such as `account.industry`, is null where there is no such record that the caller may see. */
         ContactGroup: {
@@ -4531,6 +4537,8 @@ export interface components {
         };
         /** @description References of the leads to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
         LeadExpand: ("owner" | "convertedAccount" | "convertedAccount.owner" | "convertedAccount.parentAccount" | "convertedContact" | "convertedContact.owner" | "convertedContact.account" | "convertedContact.reportsTo" | "convertedOpportunity" | "convertedOpportunity.owner" | "convertedOpportunity.account" | "convertedOpportunity.primaryContact" | "convertedOpportunity.stage" | "convertedOpportunity.originLead")[];
+        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for. The reply is `application/vnd.zenith.partial+json` then, which every client accepts that accepts JSON: `application/json`, that type, `application/*` or `*\/*`. */
+        LeadPick: ("id" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "deletedAt" | "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "rating" | "score" | "source" | "sourceDetail" | "utm" | "industry" | "numberOfEmployees" | "annualRevenue" | "address" | "description" | "doNotCall" | "emailOptOut" | "name" | "status" | "convertedAt" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId")[];
         /** @description A lead. */
         Lead: {
             id: components["schemas"]["Id"];
@@ -5007,6 +5015,7 @@ export interface components {
             cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
             expand?: components["schemas"]["LeadExpand"];
+            fields?: components["schemas"]["LeadPick"];
         };
         /** @description A field that the leads are grouped by: by its value, null for those without one, or by periods, which are answered as their first day, in a time zone if it is an instant: UTC unless given. Weeks begin on Monday. Texts group as filters compare them. */
         LeadGroup: {
@@ -5245,6 +5254,8 @@ export interface components {
         };
         /** @description References of the opportunities to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
         OpportunityExpand: ("owner" | "account" | "account.owner" | "account.parentAccount" | "primaryContact" | "primaryContact.owner" | "primaryContact.account" | "primaryContact.reportsTo" | "stage" | "originLead" | "originLead.owner" | "originLead.convertedAccount" | "originLead.convertedContact" | "originLead.convertedOpportunity")[];
+        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for. The reply is `application/vnd.zenith.partial+json` then, which every client accepts that accepts JSON: `application/json`, that type, `application/*` or `*\/*`. */
+        OpportunityPick: ("id" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "deletedAt" | "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "name" | "accountId" | "primaryContactId" | "stageId" | "amount" | "probability" | "expectedCloseDate" | "lostReason" | "type" | "source" | "nextStep" | "competitor" | "description" | "pipelineId" | "status" | "stageEnteredAt" | "closedAt" | "originLeadId")[];
         /**
          * Format: date
          * @description A calendar date per RFC 3339.
@@ -5652,6 +5663,7 @@ export interface components {
             cursor?: components["schemas"]["PageCursor"];
             count?: components["schemas"]["CountMode"];
             expand?: components["schemas"]["OpportunityExpand"];
+            fields?: components["schemas"]["OpportunityPick"];
         };
         /** @description A field that the opportunities are grouped by: by its value, null for those without one, or by periods, which are answered as their first day, in a time zone if it is an instant: UTC unless given. Weeks begin on Monday. Texts group as filters compare them. A field of a related record, such as `account.industry`, is null where there is no such record that the caller may see. */
         OpportunityGroup: {
@@ -6540,6 +6552,248 @@ export interface components {
             /** @constant */
             status: "up";
         };
+        /** @description An account. Of it, there is what `fields` names. */
+        PartialAccount: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            createdAt?: components["schemas"]["Timestamp"];
+            createdBy?: components["schemas"]["Actor"];
+            updatedAt?: components["schemas"]["Timestamp"];
+            updatedBy?: components["schemas"]["Actor"];
+            /** @description When the record was deleted; null while it lives. */
+            deletedAt?: components["schemas"]["OptionalTimestamp"];
+            /** @description The user who owns the record; at creation, the caller unless given. */
+            ownerId?: components["schemas"]["Id"];
+            /** @description The team that shares the record, or null. */
+            teamId?: components["schemas"]["OptionalId"];
+            tags?: components["schemas"]["Tags"];
+            customFields?: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
+            name?: components["schemas"]["Name"];
+            legalName?: components["schemas"]["OptionalText"];
+            /** @description The company's domain; unique among live accounts. */
+            domain?: components["schemas"]["OptionalDomain"];
+            website?: components["schemas"]["OptionalUrl"];
+            /**
+             * @description The kind of relationship, or null.
+             * @enum {string|null}
+             */
+            type?: "prospect" | "customer" | "partner" | "vendor" | "competitor" | "other" | null;
+            industry?: components["schemas"]["OptionalText"];
+            phone?: components["schemas"]["OptionalPhone"];
+            email?: components["schemas"]["OptionalEmail"];
+            numberOfEmployees?: components["schemas"]["OptionalCount"];
+            annualRevenue?: components["schemas"]["OptionalMoney"];
+            description?: components["schemas"]["OptionalLongText"];
+            billingAddress?: components["schemas"]["OptionalAddress"];
+            shippingAddress?: components["schemas"]["OptionalAddress"];
+            /** @description The account that this one belongs to, or null. */
+            parentAccountId?: components["schemas"]["OptionalId"];
+            source?: components["schemas"]["OptionalText"];
+            taxId?: components["schemas"]["OptionalText"];
+            registrationNumber?: components["schemas"]["OptionalText"];
+            linkedinUrl?: components["schemas"]["OptionalUrl"];
+            lifecycleStage?: components["schemas"]["LifecycleStage"];
+            expanded?: components["schemas"]["AccountExpanded"];
+        };
+        /** @description A page of accounts. Of each, there is what `fields` names. */
+        PartialAccountList: {
+            data: components["schemas"]["PartialAccount"][];
+            page: components["schemas"]["Page"];
+        };
+        /** @description A contact. Of it, there is what `fields` names. */
+        PartialContact: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            createdAt?: components["schemas"]["Timestamp"];
+            createdBy?: components["schemas"]["Actor"];
+            updatedAt?: components["schemas"]["Timestamp"];
+            updatedBy?: components["schemas"]["Actor"];
+            /** @description When the record was deleted; null while it lives. */
+            deletedAt?: components["schemas"]["OptionalTimestamp"];
+            /** @description The user who owns the record; at creation, the caller unless given. */
+            ownerId?: components["schemas"]["Id"];
+            /** @description The team that shares the record, or null. */
+            teamId?: components["schemas"]["OptionalId"];
+            tags?: components["schemas"]["Tags"];
+            customFields?: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
+            firstName?: components["schemas"]["OptionalText"];
+            lastName?: components["schemas"]["Name"];
+            salutation?: components["schemas"]["OptionalText"];
+            /** @description The job title, or null. */
+            title?: components["schemas"]["OptionalText"];
+            department?: components["schemas"]["OptionalText"];
+            /** @description The main address; unique among live contacts, without regard to case. */
+            email?: components["schemas"]["OptionalEmail"];
+            /** @description Further addresses. */
+            additionalEmails?: components["schemas"]["Email"][];
+            phone?: components["schemas"]["OptionalPhone"];
+            mobilePhone?: components["schemas"]["OptionalPhone"];
+            /** @description The account that the person works for, or null. */
+            accountId?: components["schemas"]["OptionalId"];
+            /** @description The contact that the person reports to, or null. */
+            reportsToId?: components["schemas"]["OptionalId"];
+            mailingAddress?: components["schemas"]["OptionalAddress"];
+            birthdate?: components["schemas"]["OptionalDate"];
+            language?: components["schemas"]["OptionalLanguage"];
+            timeZone?: components["schemas"]["OptionalTimeZone"];
+            linkedinUrl?: components["schemas"]["OptionalUrl"];
+            source?: components["schemas"]["OptionalText"];
+            /** @description The person does not want to be called. */
+            doNotCall?: boolean;
+            /** @description The person does not want marketing e-mail. */
+            emailOptOut?: boolean;
+            lifecycleStage?: components["schemas"]["LifecycleStage"];
+            description?: components["schemas"]["OptionalLongText"];
+            /** @description First and last name. */
+            name?: string;
+            expanded?: components["schemas"]["ContactExpanded"];
+        };
+        /** @description A page of contacts. Of each, there is what `fields` names. */
+        PartialContactList: {
+            data: components["schemas"]["PartialContact"][];
+            page: components["schemas"]["Page"];
+        };
+        /** @description A lead. Of it, there is what `fields` names. */
+        PartialLead: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            createdAt?: components["schemas"]["Timestamp"];
+            createdBy?: components["schemas"]["Actor"];
+            updatedAt?: components["schemas"]["Timestamp"];
+            updatedBy?: components["schemas"]["Actor"];
+            /** @description When the record was deleted; null while it lives. */
+            deletedAt?: components["schemas"]["OptionalTimestamp"];
+            /** @description The user who owns the record; at creation, the caller unless given. */
+            ownerId?: components["schemas"]["Id"];
+            /** @description The team that shares the record, or null. */
+            teamId?: components["schemas"]["OptionalId"];
+            tags?: components["schemas"]["Tags"];
+            customFields?: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
+            firstName?: components["schemas"]["OptionalText"];
+            lastName?: components["schemas"]["OptionalText"];
+            companyName?: components["schemas"]["OptionalText"];
+            /** @description The job title, or null. */
+            title?: components["schemas"]["OptionalText"];
+            email?: components["schemas"]["OptionalEmail"];
+            phone?: components["schemas"]["OptionalPhone"];
+            mobilePhone?: components["schemas"]["OptionalPhone"];
+            website?: components["schemas"]["OptionalUrl"];
+            unqualifiedReason?: components["schemas"]["OptionalText"];
+            /**
+             * @description How promising the lead is, or null.
+             * @enum {string|null}
+             */
+            rating?: "hot" | "warm" | "cold" | null;
+            /**
+             * Format: int32
+             * @description A score from 0 to 1000, or null.
+             */
+            score?: number | null;
+            source?: components["schemas"]["OptionalText"];
+            sourceDetail?: components["schemas"]["OptionalText"];
+            /** @description Campaign parameters of the visit that brought the lead, or null. */
+            utm?: {
+                source?: components["schemas"]["OptionalText"];
+                medium?: components["schemas"]["OptionalText"];
+                campaign?: components["schemas"]["OptionalText"];
+                term?: components["schemas"]["OptionalText"];
+                content?: components["schemas"]["OptionalText"];
+            } | null;
+            industry?: components["schemas"]["OptionalText"];
+            numberOfEmployees?: components["schemas"]["OptionalCount"];
+            annualRevenue?: components["schemas"]["OptionalMoney"];
+            address?: components["schemas"]["OptionalAddress"];
+            description?: components["schemas"]["OptionalLongText"];
+            /** @description The person does not want to be called. */
+            doNotCall?: boolean;
+            /** @description The person does not want marketing e-mail. */
+            emailOptOut?: boolean;
+            /** @description First and last name, else the company's name, else the e-mail address. */
+            name?: string;
+            /**
+             * @description Where the lead stands.
+             * @enum {string}
+             */
+            status?: "open" | "working" | "qualified" | "unqualified" | "converted";
+            /** @description When the lead was converted; null before. */
+            convertedAt?: components["schemas"]["OptionalTimestamp"];
+            /** @description The account that it became, or null. */
+            convertedAccountId?: components["schemas"]["OptionalId"];
+            /** @description The contact that it became, or null. */
+            convertedContactId?: components["schemas"]["OptionalId"];
+            /** @description The opportunity that it became, or null. */
+            convertedOpportunityId?: components["schemas"]["OptionalId"];
+            expanded?: components["schemas"]["LeadExpanded"];
+        };
+        /** @description A page of leads. Of each, there is what `fields` names. */
+        PartialLeadList: {
+            data: components["schemas"]["PartialLead"][];
+            page: components["schemas"]["Page"];
+        };
+        /** @description An opportunity. Of it, there is what `fields` names. */
+        PartialOpportunity: {
+            id: components["schemas"]["Id"];
+            version: components["schemas"]["Version"];
+            createdAt?: components["schemas"]["Timestamp"];
+            createdBy?: components["schemas"]["Actor"];
+            updatedAt?: components["schemas"]["Timestamp"];
+            updatedBy?: components["schemas"]["Actor"];
+            /** @description When the record was deleted; null while it lives. */
+            deletedAt?: components["schemas"]["OptionalTimestamp"];
+            /** @description The user who owns the record; at creation, the caller unless given. */
+            ownerId?: components["schemas"]["Id"];
+            /** @description The team that shares the record, or null. */
+            teamId?: components["schemas"]["OptionalId"];
+            tags?: components["schemas"]["Tags"];
+            customFields?: components["schemas"]["CustomFields"];
+            externalIds?: components["schemas"]["ExternalIds"];
+            name?: components["schemas"]["Name"];
+            /** @description The account that buys, or null. */
+            accountId?: components["schemas"]["OptionalId"];
+            /** @description The main contact of the deal, or null. */
+            primaryContactId?: components["schemas"]["OptionalId"];
+            /** @description The stage that the deal is in; at creation, the first stage of the default pipeline unless given. */
+            stageId?: components["schemas"]["Id"];
+            amount?: components["schemas"]["OptionalMoney"];
+            /**
+             * Format: int32
+             * @description The chance of winning in percent; the stage's own unless given, null to go back to it.
+             */
+            probability?: number | null;
+            expectedCloseDate?: components["schemas"]["OptionalDate"];
+            lostReason?: components["schemas"]["OptionalText"];
+            /**
+             * @description The kind of business, or null.
+             * @enum {string|null}
+             */
+            type?: "new_business" | "existing_business" | "renewal" | null;
+            source?: components["schemas"]["OptionalText"];
+            nextStep?: components["schemas"]["OptionalText"];
+            competitor?: components["schemas"]["OptionalText"];
+            description?: components["schemas"]["OptionalLongText"];
+            /** @description The pipeline of the stage. */
+            pipelineId?: components["schemas"]["Id"];
+            /**
+             * @description Follows from the stage.
+             * @enum {string}
+             */
+            status?: "open" | "won" | "lost";
+            /** @description When the deal entered its stage. */
+            stageEnteredAt?: components["schemas"]["Timestamp"];
+            /** @description When the deal was won or lost; null while it is open. */
+            closedAt?: components["schemas"]["OptionalTimestamp"];
+            /** @description The lead that the deal came from, or null. */
+            originLeadId?: components["schemas"]["OptionalId"];
+            expanded?: components["schemas"]["OpportunityExpanded"];
+        };
+        /** @description A page of opportunities. Of each, there is what `fields` names. */
+        PartialOpportunityList: {
+            data: components["schemas"]["PartialOpportunity"][];
+            page: components["schemas"]["Page"];
+        };
     };
     responses: {
         /** @description The request breaks the contract; `errors` says where. */
@@ -7049,6 +7303,8 @@ export interface components {
         Count: components["schemas"]["CountMode"];
         /** @description References to follow, so that the reply has what they lead to. */
         AccountExpand: components["schemas"]["AccountExpand"];
+        /** @description The properties that the reply is to hold; all of them unless given. */
+        AccountPick: components["schemas"]["AccountPick"];
         /** @description Only records owned by this user. */
         OwnerIdFilter: components["schemas"]["Id"];
         /** @description Only records created at or after this instant. */
@@ -7079,18 +7335,24 @@ export interface components {
         MergeId: components["schemas"]["Id"];
         /** @description References to follow, so that the reply has what they lead to. */
         ContactExpand: components["schemas"]["ContactExpand"];
+        /** @description The properties that the reply is to hold; all of them unless given. */
+        ContactPick: components["schemas"]["ContactPick"];
         /** @description The id of the contact. */
         ContactId: components["schemas"]["Id"];
         /** @description Only changes of this property. */
         ContactField: "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "additionalEmails" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress" | "birthdate" | "language" | "timeZone" | "linkedinUrl" | "source" | "doNotCall" | "emailOptOut" | "lifecycleStage" | "description" | "name";
         /** @description References to follow, so that the reply has what they lead to. */
         LeadExpand: components["schemas"]["LeadExpand"];
+        /** @description The properties that the reply is to hold; all of them unless given. */
+        LeadPick: components["schemas"]["LeadPick"];
         /** @description The id of the lead. */
         LeadId: components["schemas"]["Id"];
         /** @description Only changes of this property. */
         LeadField: "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "rating" | "score" | "source" | "sourceDetail" | "utm" | "industry" | "numberOfEmployees" | "annualRevenue" | "address" | "description" | "doNotCall" | "emailOptOut" | "name" | "status" | "convertedAt" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
         /** @description References to follow, so that the reply has what they lead to. */
         OpportunityExpand: components["schemas"]["OpportunityExpand"];
+        /** @description The properties that the reply is to hold; all of them unless given. */
+        OpportunityPick: components["schemas"]["OpportunityPick"];
         /** @description The id of the opportunity. */
         OpportunityId: components["schemas"]["Id"];
         /** @description Only changes of this property. */
@@ -7780,6 +8042,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["AccountExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["AccountPick"];
                 /** @description The order of the list; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first. */
                 sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
                 /** @description Only records owned by this user. */
@@ -7814,6 +8078,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AccountList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialAccountList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -8083,6 +8348,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AccountList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialAccountList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -8170,6 +8436,8 @@ export interface operations {
             query?: {
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["AccountExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["AccountPick"];
             };
             header?: {
                 /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
@@ -8192,6 +8460,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Account"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialAccount"];
                 };
             };
             /** @description The account has not changed. */
@@ -8582,6 +8851,8 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["AccountPick"];
                 /** @description Only records owned by this user. */
                 ownerId?: components["parameters"]["OwnerIdFilter"];
             };
@@ -8598,6 +8869,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AccountList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialAccountList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -8787,6 +9059,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["ContactExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["ContactPick"];
                 /** @description The order of the list; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first. */
                 sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
                 /** @description Only records owned by this user. */
@@ -8819,6 +9093,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ContactList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialContactList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -9088,6 +9363,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ContactList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialContactList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -9175,6 +9451,8 @@ export interface operations {
             query?: {
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["ContactExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["ContactPick"];
             };
             header?: {
                 /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
@@ -9197,6 +9475,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Contact"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialContact"];
                 };
             };
             /** @description The contact has not changed. */
@@ -9587,6 +9866,8 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["ContactPick"];
                 /** @description Only records owned by this user. */
                 ownerId?: components["parameters"]["OwnerIdFilter"];
             };
@@ -9603,6 +9884,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ContactList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialContactList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -9792,6 +10074,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["LeadExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["LeadPick"];
                 /** @description The order of the list; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first. */
                 sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score") | (`customFields.${string}` | `-customFields.${string}`))[];
                 /** @description Only records owned by this user. */
@@ -9826,6 +10110,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LeadList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialLeadList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -10095,6 +10380,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LeadList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialLeadList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -10182,6 +10468,8 @@ export interface operations {
             query?: {
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["LeadExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["LeadPick"];
             };
             header?: {
                 /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
@@ -10204,6 +10492,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Lead"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialLead"];
                 };
             };
             /** @description The lead has not changed. */
@@ -10594,6 +10883,8 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["LeadPick"];
                 /** @description Only records owned by this user. */
                 ownerId?: components["parameters"]["OwnerIdFilter"];
             };
@@ -10610,6 +10901,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LeadList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialLeadList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -10847,6 +11139,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["OpportunityExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["OpportunityPick"];
                 /** @description The order of the list; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first. */
                 sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate") | (`customFields.${string}` | `-customFields.${string}`))[];
                 /** @description Only records owned by this user. */
@@ -10885,6 +11179,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OpportunityList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialOpportunityList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -11154,6 +11449,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OpportunityList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialOpportunityList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -11241,6 +11537,8 @@ export interface operations {
             query?: {
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["OpportunityExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["OpportunityPick"];
             };
             header?: {
                 /** @description Answer 304 without a body when the record still has one of these `ETag`s. */
@@ -11263,6 +11561,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Opportunity"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialOpportunity"];
                 };
             };
             /** @description The opportunity has not changed. */
@@ -11653,6 +11952,8 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["OpportunityPick"];
                 /** @description Only records owned by this user. */
                 ownerId?: components["parameters"]["OwnerIdFilter"];
             };
@@ -11669,6 +11970,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OpportunityList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialOpportunityList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -12367,6 +12669,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["AccountExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["AccountPick"];
             };
             header?: never;
             path: {
@@ -12384,6 +12688,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AccountList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialAccountList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -12408,6 +12713,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["ContactExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["ContactPick"];
             };
             header?: never;
             path: {
@@ -12425,6 +12732,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ContactList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialContactList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -12449,6 +12757,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["LeadExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["LeadPick"];
             };
             header?: never;
             path: {
@@ -12466,6 +12776,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LeadList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialLeadList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -12490,6 +12801,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["OpportunityExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["OpportunityPick"];
             };
             header?: never;
             path: {
@@ -12507,6 +12820,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OpportunityList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialOpportunityList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -12777,6 +13091,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["AccountExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["AccountPick"];
             };
             header?: never;
             path: {
@@ -12794,6 +13110,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AccountList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialAccountList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -12818,6 +13135,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["ContactExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["ContactPick"];
             };
             header?: never;
             path: {
@@ -12835,6 +13154,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ContactList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialContactList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -12859,6 +13179,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["LeadExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["LeadPick"];
             };
             header?: never;
             path: {
@@ -12876,6 +13198,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LeadList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialLeadList"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -12900,6 +13223,8 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["OpportunityExpand"];
+                /** @description The properties that the reply is to hold; all of them unless given. */
+                fields?: components["parameters"]["OpportunityPick"];
             };
             header?: never;
             path: {
@@ -12917,6 +13242,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OpportunityList"];
+                    "application/vnd.zenith.partial+json": components["schemas"]["PartialOpportunityList"];
                 };
             };
             400: components["responses"]["BadRequest"];

@@ -34,7 +34,7 @@ export const handlers: AccountsHandlers = {
       scope,
       accounts,
       params.accountId,
-      get(scope, accounts, params.accountId, headers['if-none-match'], query.expand),
+      get(scope, accounts, params.accountId, headers['if-none-match'], query),
     ),
   updateAccount: ({ params, headers, body }, { scope }) =>
     update(scope, accounts, params.accountId, body, headers['if-match']),

@@ -34,7 +34,7 @@ export const handlers: ContactsHandlers = {
       scope,
       contacts,
       params.contactId,
-      get(scope, contacts, params.contactId, headers['if-none-match'], query.expand),
+      get(scope, contacts, params.contactId, headers['if-none-match'], query),
     ),
   updateContact: ({ params, headers, body }, { scope }) =>
     update(scope, contacts, params.contactId, body, headers['if-match']),

@@ -31,7 +31,7 @@ export const handlers: LeadsHandlers = {
   putLeadByExternalId: ({ params, headers, body }, { scope }) =>
     putByExternalId(scope, leads, params, body, headers['if-match']),
   getLead: ({ params, query, headers }, { scope }) =>
-    orWinner(scope, leads, params.leadId, get(scope, leads, params.leadId, headers['if-none-match'], query.expand)),
+    orWinner(scope, leads, params.leadId, get(scope, leads, params.leadId, headers['if-none-match'], query)),
   updateLead: ({ params, headers, body }, { scope }) => update(scope, leads, params.leadId, body, headers['if-match']),
   deleteLead: ({ params, headers }, { scope }) => remove(scope, leads, params.leadId, headers['if-match']),
   convertLead: ({ params, query, headers, body }, { scope }) =>

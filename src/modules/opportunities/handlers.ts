@@ -34,7 +34,7 @@ export const handlers: OpportunitiesHandlers = {
       scope,
       opportunities,
       params.opportunityId,
-      get(scope, opportunities, params.opportunityId, headers['if-none-match'], query.expand),
+      get(scope, opportunities, params.opportunityId, headers['if-none-match'], query),
     ),
   updateOpportunity: ({ params, headers, body }, { scope }) =>
     update(scope, opportunities, params.opportunityId, body, headers['if-match']),

@@ -61,8 +61,9 @@ function withCustomFields(document: Contract, fields: Fields): Contract {
     if (own.length === 0) continue
     for (const [schemaName, schema] of Object.entries(schemas)) {
       const properties = schema.properties as Record<string, JsonSchema> | undefined
-      if (!schemaName.startsWith(name) || properties?.customFields?.$ref !== GENERIC) continue
-      const use = schemaName === name ? 'Values' : NEW.test(schemaName) ? 'Input' : 'Patch'
+      const isRead = schemaName === name || schema['x-partial-of'] === name
+      if (!(isRead || schemaName.startsWith(name)) || properties?.customFields?.$ref !== GENERIC) continue
+      const use = isRead ? 'Values' : NEW.test(schemaName) ? 'Input' : 'Patch'
       const component = `${name}CustomField${use}`
       schemas[component] = FORMS[use](own)
       properties.customFields = { $ref: PREFIX + component }

@@ -56,6 +56,7 @@ const REFRESH: OperationSpec = {
   public: true,
 }
 const SAFE_TO_REPEAT = new Set(['GET', 'HEAD', 'PUT', 'DELETE'])
+const ACCEPT = 'application/json, application/vnd.zenith.partial+json, application/problem+json'
 const FIRST_DELAY_MS = 250
 const LONGEST_DELAY_MS = 30_000
 
@@ -185,7 +186,7 @@ function urlOf(baseUrl: string, { path }: OperationSpec, input: Input): string {
 }
 
 function headersOf({ idempotent }: OperationSpec, input: Input): Headers {
-  const headers = new Headers({ accept: 'application/json, application/problem+json' })
+  const headers = new Headers({ accept: ACCEPT })
   for (const [name, value] of Object.entries(input.headers ?? {})) {
     if (value !== undefined) headers.set(name, value)
   }

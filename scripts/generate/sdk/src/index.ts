@@ -1,6 +1,6 @@
 import type { components } from './types.js'
 
-export type { Options, Result } from './call.js'
+export type { Options, PartialResult, Picked, Result } from './call.js'
 export { type Client, type ClientOptions, createClient, type Tokens } from './client.js'
 export * from './operations.js'
 export { paginate } from './paginate.js'
