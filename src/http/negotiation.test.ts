@@ -8,6 +8,7 @@ test.each([
   'APPLICATION/JSON',
   'application/*',
   'application/problem+json',
+  'application/vnd.zenith.partial+json',
   'text/html, application/json;q=0.1',
   'text/html,*/*;q=0.001',
   'application/json; charset=utf-8',
@@ -25,6 +26,8 @@ test.each([
   '*/*;q=0',
   'json',
   'application/jsonp',
+  'application/vnd.zenith+json',
+  'application/vndxzenithxpartial+json',
   'text/*',
 ])('JSON is not acceptable: %j', (accept) => {
   expect(acceptsJson(accept)).toBe(false)

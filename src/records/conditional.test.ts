@@ -26,6 +26,19 @@ test('with expanded records the entity tag stands for them, too, and If-Match lo
   expect(ifNoneMatchHits(tagOf('Ada'), '"7"')).toBe(false)
 })
 
+test('of a part of the record the entity tag stands for what is in it, and If-Match looks at the version alone', () => {
+  const tagOf = (...fields: string[]) => etagOf({ version: 7 }, fields)
+  const expanded = { owner: { name: 'Ada' } }
+  expect(tagOf('name')).toMatch(/^"7-[\w-]{22}"$/)
+  expect(tagOf('name', 'domain')).toBe(tagOf('domain', 'name'))
+  const all = [tagOf('name'), tagOf('name', 'domain'), etagOf({ version: 7, expanded }, ['name'])]
+  expect(new Set([...all, etagOf({ version: 7 }), etagOf({ version: 7, expanded })]).size).toBe(5)
+  expect(ifMatchHolds(tagOf('name'), 7)).toBe(true)
+  expect(ifMatchHolds(tagOf('name'), 8)).toBe(false)
+  expect(ifNoneMatchHits(tagOf('name'), tagOf('domain'))).toBe(false)
+  expect(ifNoneMatchHits(tagOf('name'), '"7"')).toBe(false)
+})
+
 // Weak tags never match: the comparison is strong.
 test.each(['"6"', '"77"', '7', '', 'W/"7"', '"1", W/"7"', '"7', '""', '"*"'])(
   'If-Match %s holds version 7 back',

@@ -85,6 +85,13 @@ export function expectProblem(reply: Reply, code: string): void {
     expect(reply.headers).not.toHaveProperty(name)
 }
 
+/** Makes sure that a reply is this part of a record, or a page of such parts, and says that it is not the whole. */
+export function expectPart(reply: Reply, part: object): void {
+  expect(reply.statusCode, reply.payload).toBe(200)
+  expect(reply.headers['content-type']).toBe('application/vnd.zenith.partial+json; charset=utf-8')
+  expect(reply.json()).toEqual(part)
+}
+
 export const PASSWORD = 'correct horse battery staple'
 
 /** Registers somebody with an address that nobody has and `PASSWORD`, in an organization of their own. */

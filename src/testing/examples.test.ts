@@ -15,6 +15,8 @@ import { createHarness, type Harness } from './harness.js'
 
 // The examples of refusals are held against the replies of coverage.test.ts, which brings all of them about.
 
+const PARTIAL = 'application/vnd.zenith.partial+json'
+
 let harness: Harness
 beforeAll(async () => {
   harness = await createHarness()
@@ -24,6 +26,20 @@ afterAll(() => harness.close())
 function tryOut({ request }: Awaited<ReturnType<typeof setScene>>, example: Example | undefined) {
   const made = request(example)
   return harness.send({ ...made, url: withQuery(String(made.url), { dryRun: 'true' }) })
+}
+
+/** The names that a reply with a part of a record, or of several, was asked for. */
+function namesIn(value: unknown): string[] {
+  const { data } = value as { data?: object[] }
+  return Object.keys((data ? data[0] : value) as object)
+}
+
+/** Asks for nothing but what a reply example holds. */
+function askForPart({ request }: Awaited<ReturnType<typeof setScene>>, example: Example | undefined, part: unknown) {
+  const fields = namesIn(part)
+  const query = example && { ...example, value: { ...(example.value as object), fields } }
+  const made = request(query)
+  return harness.send(query ? made : { ...made, url: withQuery(String(made.url), { fields: fields.join() }) })
 }
 
 describe('every request example succeeds, and what comes back is the reply example', () => {
@@ -45,9 +61,11 @@ describe('every request example succeeds, and what comes back is the reply examp
       }
       const [first] = given.values()
       const tried = isTried && (await tryOut(await setScene(harness, id), requests[0]))
-      for (const { name, status, value } of replyExamples(id).filter(({ status }) => status < 300)) {
+      for (const { name, mediaType, status, value } of replyExamples(id).filter(({ status }) => status < 300)) {
+        const part = mediaType === PARTIAL && (await askForPart(scene, requests[0], value))
         // A reply example belongs to the request example of the same name, or else to the first one.
-        const reply = (status === 200 && tried) || (given.get(name) ?? first)
+        const reply = part || (status === 200 && tried) || (given.get(name) ?? first)
+        expect(String(reply?.headers['content-type'] ?? mediaType)).toContain(mediaType)
         const example = masked(value)
         expect(reply?.statusCode).toBe(status)
         expect(excerpt(masked(reply?.json()), example)).toEqual(example)

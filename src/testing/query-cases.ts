@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { type Case, expectProblem, type Row, unchanged, type World } from './case.js'
+import { type Case, expectPart, expectProblem, type Row, unchanged, type World } from './case.js'
 
 /** The path of a collection, and a body that creates a record as often as it is sent. */
 type Facts = { path: string; body: Row }
@@ -89,6 +89,10 @@ export function queryCases(facts: Facts) {
         expect((await owner.post(url, { limit: 1, expand: ['owner'] })).json()).toMatchObject({
           data: [{ ...third, expanded: { owner: { id: owner.userId, role: 'owner' } } }],
         })
+
+        const part = await owner.post(url, { ...body, limit: 2, fields: ['ownerId'] })
+        const owned = [first, second].map(({ id, version, ownerId }) => ({ id, version, ownerId }))
+        expectPart(part, { data: owned, page: { nextCursor: null, hasMore: false } })
 
         const elsewhere = await unchanged(world, () =>
           owner.post(url, { ...body, filter: { not: body.filter }, cursor: nextCursor }),

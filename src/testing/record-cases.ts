@@ -4,6 +4,7 @@ import {
   type Case,
   contentsOf,
   eventsOf,
+  expectPart,
   type Reply,
   type Row,
   refused,
@@ -32,6 +33,11 @@ export type RecordFacts = {
 type Stored = Row & { id: string; version: number }
 
 export const OUTDATED = { 'if-match': '"7"' }
+
+const lastPage = { page: { nextCursor: null, hasMore: false } }
+
+/** Of a record what `fields=ownerId` shows. */
+const ownerOf = ({ id, version, ownerId }: Stored) => ({ id, version, ownerId })
 
 /** The cases of the verbs that every record has. */
 export function recordCases(facts: RecordFacts) {
@@ -67,6 +73,8 @@ export function recordCases(facts: RecordFacts) {
         const expanded = await world.owner.get(`${path}?limit=1&expand=owner`)
         const owner = expect.objectContaining({ id: world.owner.userId, role: 'owner' })
         expect(expanded.json()).toMatchObject({ data: [{ ...third, expanded: { owner } }] })
+        const part = await world.owner.get(`${path}?createdAt[gte]=${third.createdAt}&fields=ownerId`)
+        expectPart(part, { ...lastPage, data: [ownerOf(third)] })
         return page
       },
     },
@@ -117,6 +125,8 @@ export function recordCases(facts: RecordFacts) {
         const owner = (await world.owner.get(`/api/v1/users/${world.owner.userId}`)).json<Row>()
         const expanded = await world.owner.get(`${path}/${record.id}?expand=owner`)
         expect(expanded.json()).toEqual({ ...record, expanded: { owner } })
+        const part = await world.owner.get(`${path}/${record.id}?fields=ownerId`)
+        expectPart(part, ownerOf(record))
         return reply
       },
       304: async (world) => {

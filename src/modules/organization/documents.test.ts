@@ -74,7 +74,7 @@ test('an organization without custom fields has the contract as it is published'
 test('openapi-typescript makes strict types of it, in which the custom fields have theirs', async () => {
   const contract = astToString(await openapiTS((await readOpenapi()) as unknown as OpenAPI3, { silent: true }))
   const use = `
-    import type { components } from './contract.js'
+    import type { components, operations } from './contract.js'
     type Schemas = components['schemas']
     declare const account: Schemas['Account']
     export const tier: 'gold' | 'silver' | undefined = account.customFields.tier
@@ -82,6 +82,15 @@ test('openapi-typescript makes strict types of it, in which the custom fields ha
     export const made: Schemas['AccountCreate'] = {
       name: 'Northwind', customFields: { tier: 'gold', nickname: 'Nor', seats: 5, labels: ['gold'], since: null },
     }
+    declare const part: Schemas['PartialAccount']
+    export const tierOfPart: 'gold' | 'silver' | undefined = part.customFields?.tier
+    // @ts-expect-error Of a part any property may be missing.
+    export const name: string = part.name
+    type Content = operations['listAccounts']['responses'][200]['content']
+    declare const whole: Content['application/json']
+    export const names: string[] = whole.data.map((each) => each.name)
+    declare const parts: Content['application/vnd.zenith.partial+json']
+    export const maybe: (string | undefined)[] = parts.data.map((each) => each.name)
     export const changed: Schemas['OpportunityUpdate'] = { customFields: { isPartner: true, score: null } }
     export const converted: Schemas['LeadConversion'] = { account: { customFields: { tier: 'gold' } } }
     export const asked: Schemas['ContactQuery'] = {
