@@ -7,6 +7,7 @@ import {
   type Parameter,
   type Reply,
   type RequestBody,
+  refsIn,
   resolve,
   rewrite,
   type Schema,
@@ -95,6 +96,8 @@ function partialOf(document: Document, name: string, record: string): string {
   const whole = schemas[name] ?? {}
   const component = `Partial${name}`
   if (schemas[component]) return component
+  if (name !== record && !refsIn(whole).includes(SCHEMAS + record))
+    throw new ContractError([`${name} holds no ${record}, of which fields could be named`])
   const description = `${whole.description} Of ${name === record ? 'it' : 'each'}, there is what \`${FIELDS}\` names.`
   const part: Schema =
     name === record

@@ -91,6 +91,33 @@ export const codeMutations: readonly Mutation[] = [
     replace(handlers('pipelines'), '{ status: 200, body', '{ status: 200, headers: { ETag: \'"1"\' }, body'),
   ),
   tsc(
+    'a part of a record is answered as the whole',
+    handlers('accounts'),
+    replace('src/records/pick.ts', '(Cut & { headers: typeof PARTIAL })', 'Cut'),
+  ),
+  tsc(
+    'a handler answers with a part of what the contract shows whole',
+    handlers('users'),
+    replace(handlers('users'), "headers['if-none-match'])", "headers['if-none-match'], { fields: ['email'] })"),
+  ),
+  tsc(
+    'a handler answers in a form that nobody knows',
+    handlers('leads'),
+    replace('src/records/pick.ts', "vnd.zenith.partial+json'", "vnd.zenith.part+json'"),
+  ),
+  test(
+    'src/records/pick.test.ts',
+    'a part of a record has the entity tag of the whole',
+    'entity tag',
+    replace('src/records/read.ts', 'etagOf(record, shape.fields)', 'etagOf(record)'),
+  ),
+  test(
+    'src/records/pick.test.ts',
+    'what was named is not looked at',
+    'exactly what is named',
+    replace('src/records/read.ts', 'totalOf(counted, count)) }, fields)', 'totalOf(counted, count)) }, undefined)'),
+  ),
+  tsc(
     'a handler works without the scope of the caller',
     handlers('accounts'),
     replace(handlers('accounts'), 'list(scope, accounts, query)', 'list(accounts, query)'),

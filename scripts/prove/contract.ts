@@ -200,6 +200,35 @@ get:
     'Contact has no managerId',
     replace(schema('Contact'), '  reportsTo: Contact\n', '  manager: Contact\n'),
   ),
+  codegen(
+    'the names of properties are those of nothing',
+    'Acount has no id and version',
+    replace(schema('AccountPick'), 'Account', 'Acount'),
+  ),
+  codegen(
+    'properties are named of another kind of record than the reply holds',
+    'ContactList holds no Account',
+    replace(path('contacts'), parameterRef('ContactPick'), parameterRef('AccountPick')),
+  ),
+  codegen(
+    'a part of a record is declared by hand',
+    'must have one media type',
+    replace(
+      path('recycle-bin_leads'),
+      '        application/json:\n',
+      '        application/vnd.zenith.partial+json:\n          schema: {}\n        application/json:\n',
+    ),
+  ),
+  test(
+    'src/testing/examples.test.ts',
+    'a record comes whole although the contract lets callers name its properties',
+    'getAccountByExternalId',
+    replace(
+      path('accounts_external_{system}_{externalId}'),
+      parameterRef('IfNoneMatch'),
+      `${parameterRef('IfNoneMatch')}${parameterRef('AccountPick')}`,
+    ),
+  ),
   tsc(
     'a list can be filtered by what the records lack',
     handlers('accounts'),

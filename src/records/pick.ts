@@ -1,43 +1,48 @@
+import type { components } from '../../generated/types.js'
+
 /** Says that a reply holds only what the caller named. */
 const PARTIAL = { 'content-type': 'application/vnd.zenith.partial+json' } as const
 
-/** Whatever is named, so that it can be changed and cached; and what `expand` asks for. */
+/** Whatever is named: so that it can be changed and cached; and what `expand` asks for. */
 const ALWAYS: readonly string[] = ['id', 'version', 'expanded']
 
 /** A resource of which only some properties are there. */
 type Part<Resource> = Partial<Resource> & Pick<Resource, keyof Resource & ('id' | 'version')>
 
 type One<Resource> = { status: 200; headers: { ETag: string }; body: Resource }
-type Many<Resource, Page> = { status: 200; body: { data: Resource[]; page: Page } }
+type Many<Resource> = { status: 200; body: { data: Resource[]; page: components['schemas']['Page'] } }
 
-/** A reply with all of each resource, and where the query can name `fields`, also one with a part. */
-type Either<Query, Whole, Cut> = 'fields' extends keyof Query ? Whole | (Cut & { headers: typeof PARTIAL }) : Whole
+/** A reply with all of each resource, and where the caller can name properties, also the one with a part. */
+type Either<Asked, Whole, Cut> = 'fields' extends keyof Asked ? Whole | (Cut & { headers: typeof PARTIAL }) : Whole
 
-export type OneOf<Query, Resource> = Either<Query, One<Resource>, One<Part<Resource>>>
-export type ManyOf<Query, Resource, Page> = Either<Query, Many<Resource, Page>, Many<Part<Resource>, Page>>
+type OneOf<Asked, Resource> = Either<Asked, One<Resource>, One<Part<Resource>>>
+type ManyOf<Asked, Resource> = Either<Asked, Many<Resource>, Many<Part<Resource>>>
 
-/** The reply that holds one resource, or only what is named of it. */
-export function one<Query, Resource>(
+/**
+ * The reply with one resource, or with what is named of it. Everything was read: a statement for each choice of columns would be one
+ * to plan and to keep, and costs more than it saves.
+ */
+export function one<Asked, Resource>(
   resource: Resource,
-  headers: { ETag: string },
+  headers: One<Resource>['headers'],
   fields: readonly string[] | undefined,
-): OneOf<Query, Resource> {
+): OneOf<Asked, Resource> {
   const reply = fields
     ? { status: 200 as const, headers: { ...headers, ...PARTIAL }, body: pick(resource, fields) }
     : { status: 200 as const, headers, body: resource }
-  return reply as OneOf<Query, Resource>
+  return reply as OneOf<Asked, Resource>
 }
 
-/** The reply that holds a page of resources, or only what is named of each. */
-export function many<Query, Resource, Page>(
+/** The reply with a page of resources, or with what is named of each. */
+export function many<Asked, Resource>(
   data: Resource[],
-  page: Page,
+  page: Many<Resource>['body']['page'],
   fields: readonly string[] | undefined,
-): ManyOf<Query, Resource, Page> {
+): ManyOf<Asked, Resource> {
   const reply = fields
     ? { status: 200 as const, headers: PARTIAL, body: { data: data.map((each) => pick(each, fields)), page } }
     : { status: 200 as const, body: { data, page } }
-  return reply as ManyOf<Query, Resource, Page>
+  return reply as ManyOf<Asked, Resource>
 }
 
 function pick<Resource>(resource: Resource, fields: readonly string[]): Part<Resource> {

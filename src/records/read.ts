@@ -1,7 +1,6 @@
 import { isNotNull, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Level } from '../../generated/operations.js'
-import type { components } from '../../generated/types.js'
 import type { Scope } from '../context.js'
 import { type Bound, parameter, statement } from '../db/statement.js'
 import { problem } from '../problem.js'
@@ -156,8 +155,6 @@ const POINTERS = {
   query: { cursorPointer: '/cursor', sortPointer: '/sort' },
 }
 
-type PageInfo = components['schemas']['Page']
-
 /** What an estimate counts at most. */
 const COUNTED_AT_MOST = 10_000
 
@@ -230,7 +227,7 @@ export async function page<Resource, Asked>(
     : null
   const data = shown.map((row) => type.toResource(row))
   await expand(scope, type, data, paths)
-  return many<Asked, Resource, PageInfo>(data, { nextCursor, hasMore, ...(counted && totalOf(counted, count)) }, fields)
+  return many<Asked, Resource>(data, { nextCursor, hasMore, ...(counted && totalOf(counted, count)) }, fields)
 }
 
 function countMatches(type: Readable<unknown>, level: Level, filter: Compiled, count: 'exact' | 'estimate') {
