@@ -3176,7 +3176,7 @@ export interface components {
         CountMode: "exact" | "estimate";
         /** @description References of the accounts to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
         AccountExpand: ("owner" | "parentAccount" | "parentAccount.owner" | "parentAccount.parentAccount")[];
-        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for. The reply is `application/vnd.zenith.partial+json` then, which every client accepts that accepts JSON: `application/json`, that type, `application/*` or `*\/*`. */
+        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
         AccountPick: ("id" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "deletedAt" | "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "name" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "shippingAddress" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage")[];
         /** @description Labels without order; no label twice. */
         Tags: string[];
@@ -3968,7 +3968,7 @@ export interface components {
         };
         /** @description References of the contacts to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
         ContactExpand: ("owner" | "account" | "account.owner" | "account.parentAccount" | "reportsTo" | "reportsTo.owner" | "reportsTo.account" | "reportsTo.reportsTo")[];
-        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for. The reply is `application/vnd.zenith.partial+json` then, which every client accepts that accepts JSON: `application/json`, that type, `application/*` or `*\/*`. */
+        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
         ContactPick: ("id" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "deletedAt" | "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "additionalEmails" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress" | "birthdate" | "language" | "timeZone" | "linkedinUrl" | "source" | "doNotCall" | "emailOptOut" | "lifecycleStage" | "description" | "name")[];
         /**
          * Format: date
@@ -4537,7 +4537,7 @@ export interface components {
         };
         /** @description References of the leads to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
         LeadExpand: ("owner" | "convertedAccount" | "convertedAccount.owner" | "convertedAccount.parentAccount" | "convertedContact" | "convertedContact.owner" | "convertedContact.account" | "convertedContact.reportsTo" | "convertedOpportunity" | "convertedOpportunity.owner" | "convertedOpportunity.account" | "convertedOpportunity.primaryContact" | "convertedOpportunity.stage" | "convertedOpportunity.originLead")[];
-        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for. The reply is `application/vnd.zenith.partial+json` then, which every client accepts that accepts JSON: `application/json`, that type, `application/*` or `*\/*`. */
+        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
         LeadPick: ("id" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "deletedAt" | "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "rating" | "score" | "source" | "sourceDetail" | "utm" | "industry" | "numberOfEmployees" | "annualRevenue" | "address" | "description" | "doNotCall" | "emailOptOut" | "name" | "status" | "convertedAt" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId")[];
         /** @description A lead. */
         Lead: {
@@ -5254,7 +5254,7 @@ export interface components {
         };
         /** @description References of the opportunities to follow, up to two hops: `owner` puts the user into `expanded.owner` of each record. A name with a dot also expands what is before the dot. Null stands for nothing, and for what the caller may not see. */
         OpportunityExpand: ("owner" | "account" | "account.owner" | "account.parentAccount" | "primaryContact" | "primaryContact.owner" | "primaryContact.account" | "primaryContact.reportsTo" | "stage" | "originLead" | "originLead.owner" | "originLead.convertedAccount" | "originLead.convertedContact" | "originLead.convertedOpportunity")[];
-        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for. The reply is `application/vnd.zenith.partial+json` then, which every client accepts that accepts JSON: `application/json`, that type, `application/*` or `*\/*`. */
+        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
         OpportunityPick: ("id" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "deletedAt" | "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "name" | "accountId" | "primaryContactId" | "stageId" | "amount" | "probability" | "expectedCloseDate" | "lostReason" | "type" | "source" | "nextStep" | "competitor" | "description" | "pipelineId" | "status" | "stageEnteredAt" | "closedAt" | "originLeadId")[];
         /**
          * Format: date
@@ -7303,7 +7303,7 @@ export interface components {
         Count: components["schemas"]["CountMode"];
         /** @description References to follow, so that the reply has what they lead to. */
         AccountExpand: components["schemas"]["AccountExpand"];
-        /** @description The properties that the reply is to hold; all of them unless given. */
+        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
         AccountPick: components["schemas"]["AccountPick"];
         /** @description Only records owned by this user. */
         OwnerIdFilter: components["schemas"]["Id"];
@@ -7335,7 +7335,7 @@ export interface components {
         MergeId: components["schemas"]["Id"];
         /** @description References to follow, so that the reply has what they lead to. */
         ContactExpand: components["schemas"]["ContactExpand"];
-        /** @description The properties that the reply is to hold; all of them unless given. */
+        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
         ContactPick: components["schemas"]["ContactPick"];
         /** @description The id of the contact. */
         ContactId: components["schemas"]["Id"];
@@ -7343,7 +7343,7 @@ export interface components {
         ContactField: "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "firstName" | "lastName" | "salutation" | "title" | "department" | "email" | "additionalEmails" | "phone" | "mobilePhone" | "accountId" | "reportsToId" | "mailingAddress" | "birthdate" | "language" | "timeZone" | "linkedinUrl" | "source" | "doNotCall" | "emailOptOut" | "lifecycleStage" | "description" | "name";
         /** @description References to follow, so that the reply has what they lead to. */
         LeadExpand: components["schemas"]["LeadExpand"];
-        /** @description The properties that the reply is to hold; all of them unless given. */
+        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
         LeadPick: components["schemas"]["LeadPick"];
         /** @description The id of the lead. */
         LeadId: components["schemas"]["Id"];
@@ -7351,7 +7351,7 @@ export interface components {
         LeadField: "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "firstName" | "lastName" | "companyName" | "title" | "email" | "phone" | "mobilePhone" | "website" | "unqualifiedReason" | "rating" | "score" | "source" | "sourceDetail" | "utm" | "industry" | "numberOfEmployees" | "annualRevenue" | "address" | "description" | "doNotCall" | "emailOptOut" | "name" | "status" | "convertedAt" | "convertedAccountId" | "convertedContactId" | "convertedOpportunityId";
         /** @description References to follow, so that the reply has what they lead to. */
         OpportunityExpand: components["schemas"]["OpportunityExpand"];
-        /** @description The properties that the reply is to hold; all of them unless given. */
+        /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
         OpportunityPick: components["schemas"]["OpportunityPick"];
         /** @description The id of the opportunity. */
         OpportunityId: components["schemas"]["Id"];
@@ -8042,7 +8042,7 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["AccountExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["AccountPick"];
                 /** @description The order of the list; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first. */
                 sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
@@ -8436,7 +8436,7 @@ export interface operations {
             query?: {
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["AccountExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["AccountPick"];
             };
             header?: {
@@ -8851,7 +8851,7 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["AccountPick"];
                 /** @description Only records owned by this user. */
                 ownerId?: components["parameters"]["OwnerIdFilter"];
@@ -9059,7 +9059,7 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["ContactExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["ContactPick"];
                 /** @description The order of the list; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first. */
                 sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name") | (`customFields.${string}` | `-customFields.${string}`))[];
@@ -9451,7 +9451,7 @@ export interface operations {
             query?: {
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["ContactExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["ContactPick"];
             };
             header?: {
@@ -9866,7 +9866,7 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["ContactPick"];
                 /** @description Only records owned by this user. */
                 ownerId?: components["parameters"]["OwnerIdFilter"];
@@ -10074,7 +10074,7 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["LeadExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["LeadPick"];
                 /** @description The order of the list; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first. */
                 sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "score" | "-score") | (`customFields.${string}` | `-customFields.${string}`))[];
@@ -10468,7 +10468,7 @@ export interface operations {
             query?: {
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["LeadExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["LeadPick"];
             };
             header?: {
@@ -10883,7 +10883,7 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["LeadPick"];
                 /** @description Only records owned by this user. */
                 ownerId?: components["parameters"]["OwnerIdFilter"];
@@ -11139,7 +11139,7 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["OpportunityExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["OpportunityPick"];
                 /** @description The order of the list; `-` turns a field round; `customFields.tier` is the custom field `tier`, whose `indexState` must be `ready`. Records without a value count as the smallest. The id breaks ties; after a custom field, the creation does first. */
                 sort?: (("createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "name" | "-name" | "amount" | "-amount" | "expectedCloseDate" | "-expectedCloseDate") | (`customFields.${string}` | `-customFields.${string}`))[];
@@ -11537,7 +11537,7 @@ export interface operations {
             query?: {
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["OpportunityExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["OpportunityPick"];
             };
             header?: {
@@ -11952,7 +11952,7 @@ export interface operations {
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
                 cursor?: components["parameters"]["Cursor"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["OpportunityPick"];
                 /** @description Only records owned by this user. */
                 ownerId?: components["parameters"]["OwnerIdFilter"];
@@ -12669,7 +12669,7 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["AccountExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["AccountPick"];
             };
             header?: never;
@@ -12713,7 +12713,7 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["ContactExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["ContactPick"];
             };
             header?: never;
@@ -12757,7 +12757,7 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["LeadExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["LeadPick"];
             };
             header?: never;
@@ -12801,7 +12801,7 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["OpportunityExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["OpportunityPick"];
             };
             header?: never;
@@ -13091,7 +13091,7 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["AccountExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["AccountPick"];
             };
             header?: never;
@@ -13135,7 +13135,7 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["ContactExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["ContactPick"];
             };
             header?: never;
@@ -13179,7 +13179,7 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["LeadExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["LeadPick"];
             };
             header?: never;
@@ -13223,7 +13223,7 @@ export interface operations {
                 count?: components["parameters"]["Count"];
                 /** @description References to follow, so that the reply has what they lead to. */
                 expand?: components["parameters"]["OpportunityExpand"];
-                /** @description The properties that the reply is to hold; all of them unless given. */
+                /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
                 fields?: components["parameters"]["OpportunityPick"];
             };
             header?: never;

@@ -16,7 +16,7 @@ import {
 /** What a reply is sent as that holds only the properties which the caller named. */
 export const PARTIAL = 'application/vnd.zenith.partial+json'
 /** Where they are named: a query parameter, or a property of the body. */
-export const FIELDS = 'fields'
+const FIELDS = 'fields'
 
 /** The marker of a list that this file writes: the names of the properties of a record. */
 const MARKER = 'x-pick-of'
@@ -30,13 +30,20 @@ const ALWAYS = ['id', 'version']
 /** What `expand` asks for. */
 const EXPANDED = 'expanded'
 
-const DESCRIPTION = `The properties of the record that the reply is to hold, beside \`id\`, \`version\` and what \`expand\` asks for. The reply is \
-\`${PARTIAL}\` then, which every client accepts that accepts JSON: \`application/json\`, that type, \`application/*\` or \`*/*\`.`
+const DESCRIPTION = `The properties of the record that the reply is to hold, beside \`id\`, \`version\` and what \`expand\` asks for; all of them unless given. \
+With names the reply is \`${PARTIAL}\`, which is sent to whoever accepts that, \`application/json\`, \`application/*\` or \`*/*\`.`
 
-/** Writes each list that is marked `x-pick-of`, so that what can be named is what the record has. */
+/** Writes each list that is marked `x-pick-of`, so that what can be named is what the record has, and what it does, where it is asked for. */
 export function expandPicks(source: Document): Document {
   const schemas = source.components.schemas ?? {}
-  return rewrite(source, (node) => (MARKER in node ? namesOf(schemas, node) : node))
+  const described = (parameter: Parameter) =>
+    MARKER in resolve<Schema>(source, parameter.schema ?? {}) ? { description: DESCRIPTION, ...parameter } : parameter
+  const parameters = Object.entries((source.components.parameters ?? {}) as Record<string, Parameter>)
+  const components = {
+    ...source.components,
+    parameters: Object.fromEntries(parameters.map(([name, parameter]) => [name, described(parameter)])),
+  }
+  return rewrite({ ...source, components }, (node) => (MARKER in node ? namesOf(schemas, node) : node))
 }
 
 function namesOf(schemas: Record<string, Schema>, node: Record<string, unknown>): Schema {

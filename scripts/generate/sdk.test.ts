@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest'
 import {
   createAccount,
   createClient,
@@ -6,6 +6,8 @@ import {
   getAccount,
   listAccounts,
   paginate,
+  queryAccounts,
+  type Schemas,
   updateAccount,
   ZenithProblem,
 } from '../../generated/sdk/src/index.js'
@@ -202,6 +204,98 @@ describe('retries', () => {
     const reply = getAccount(waiting, { path, signal: abort.signal })
     setTimeout(() => abort.abort(new Error('enough')), 0)
     await expect(reply).rejects.toThrow('enough')
+  })
+})
+
+describe('fields', () => {
+  type Account = Schemas['Account']
+  const one = { id: '1', version: 1, name: 'Northwind' }
+  const page = { nextCursor: null, hasMore: false }
+  const client = (...answers: Answer[]) => createClient({ ...server(...answers), accessToken: 'token' })
+
+  it('make the type of the data exactly what was named, and nothing else changes its type', async () => {
+    const data = [one]
+    const list = (...pages: object[]) => client(...pages.map((each) => ok(each)))
+    const named = await listAccounts(list({ data, page }), { query: { fields: ['name', 'website'], limit: 3 } })
+    expectTypeOf(named.data.data).toEqualTypeOf<Pick<Account, 'id' | 'version' | 'name' | 'website'>[]>()
+    expectTypeOf(named.data.page).toEqualTypeOf<Schemas['Page']>()
+    expect(named.data.data).toEqual(data)
+
+    const whole = await listAccounts(list({ data, page }), { query: { limit: 3 } })
+    expectTypeOf(whole.data).toEqualTypeOf<Schemas['AccountList']>()
+    const bare = await listAccounts(list({ data, page }))
+    expectTypeOf(bare.data).toEqualTypeOf<Schemas['AccountList']>()
+
+    const names = ['name'] as const
+    const expanding = { query: { fields: names, expand: ['owner' as const] } }
+    const expanded = await listAccounts(list({ data, page }), expanding)
+    expectTypeOf(expanded.data.data).toEqualTypeOf<Pick<Account, 'id' | 'version' | 'name' | 'expanded'>[]>()
+    const queried = await queryAccounts(list({ data, page }), { body: { fields: ['name'], sort: ['-name'] } })
+    expectTypeOf(queried.data.data).toEqualTypeOf<Pick<Account, 'id' | 'version' | 'name'>[]>()
+  })
+
+  it('of one record leave the entity tag and the 304 as they are', async () => {
+    const answers = [ok(one, { etag: '"1-x"' }), empty(304, { etag: '"1-x"' })]
+    const both = client(...answers)
+    const first = await getAccount(both, { path, query: { fields: ['name'] } })
+    expectTypeOf(first.data).toEqualTypeOf<Pick<Account, 'id' | 'version' | 'name'>>()
+    expectTypeOf(first.etag).toEqualTypeOf<string>()
+    const headers = { 'If-None-Match': first.etag }
+    const again = await getAccount(both, { path, query: { fields: ['name'] }, headers })
+    expectTypeOf(again.status).toEqualTypeOf<200 | 304>()
+    expect(again).toMatchObject({ status: 304, data: undefined })
+  })
+
+  it('that only the running program knows may leave out anything but id and version', async () => {
+    const data = [one]
+    const both = client(ok({ data, page }), ok({ data, page }), ok({ data, page }))
+    const names: ('name' | 'website')[] = ['name']
+    const some = await listAccounts(both, { query: { fields: names } })
+    expectTypeOf(some.data.data[0]?.id).toEqualTypeOf<string | undefined>()
+    expectTypeOf<(typeof some.data.data)[number]['name']>().toEqualTypeOf<string | undefined>()
+    // One of two: nothing can be read that only one of them has.
+    const either = await listAccounts(both, { query: { fields: [names[0] ?? 'website'] } })
+    expectTypeOf<keyof (typeof either.data.data)[number]>().toEqualTypeOf<'id' | 'version'>()
+    const all = Boolean(names.length > 5)
+    const perhaps = await listAccounts(both, { query: { fields: all ? undefined : ['name'] } })
+    expectTypeOf(perhaps.data.data).toEqualTypeOf<(Account | Pick<Account, 'id' | 'version' | 'name'>)[]>()
+  })
+
+  it('are names of the record, and what was not named cannot be read', async () => {
+    const data = [one]
+    const api = server(...Array.from({ length: 4 }, () => ok({ data, page })))
+    const four = createClient({ ...api, accessToken: 'token' })
+    // @ts-expect-error No property is called so.
+    await listAccounts(four, { query: { fields: ['nam'] } })
+    // @ts-expect-error No parameter is called so.
+    await listAccounts(four, { query: { fields: ['name'], limits: 3 } })
+    // @ts-expect-error No relation is called so.
+    await queryAccounts(four, { body: { fields: ['name'], expand: ['ownr'] } })
+    const named = await listAccounts(four, { query: { fields: ['name', 'domain'] } })
+    // @ts-expect-error It was not named.
+    expect(named.data.data[0]?.website).toBeUndefined()
+    expect(new URL(api.requests[3]?.url ?? '').search).toBe('?fields=name%2Cdomain')
+    expect(api.requests[3]?.headers.get('accept')).toContain('application/vnd.zenith.partial+json')
+  })
+
+  it('are the same on each page', async () => {
+    const next = { nextCursor: 'c1', hasMore: true }
+    const pages = [ok({ data: [one], page: next }), ok({ data: [one], page })]
+    const api = server(...pages, ...pages)
+    const four = createClient({ ...api, accessToken: 'token' })
+    const names: string[] = []
+    for await (const account of paginate(listAccounts, four, { query: { fields: ['name'], limit: 1 } })) {
+      names.push(account.name)
+      // @ts-expect-error It was not named.
+      expect(account.domain).toBeUndefined()
+    }
+    for await (const account of paginate(queryAccounts, four, { body: { fields: ['name', 'domain'] } })) {
+      expectTypeOf(account.domain).toEqualTypeOf<string | null>()
+      names.push(account.name)
+    }
+    expect(names).toEqual(Array.from({ length: 4 }, () => 'Northwind'))
+    expect(new URL(api.requests[1]?.url ?? '').search).toBe('?fields=name&limit=1&cursor=c1')
+    expect(await api.requests[3]?.json()).toEqual({ fields: ['name', 'domain'], cursor: 'c1' })
   })
 })
 
