@@ -80,8 +80,8 @@ ${overloads.map((overload) => `export function ${id}${overload}\n`).join('')}exp
 }
 
 /**
- * Only a caller who sends \`If-None-Match\` has to reckon with a reply that has no data, and only one who names \`fields\` with parts of
- * records. The last one is what \`paginate\` goes by.
+ * Only a caller who sends `If-None-Match` has to reckon with a reply that has no data, and only one who names `fields` with parts of
+ * records. The last one is what `paginate` goes by.
  */
 function renderOverloads({ id, handlerStatuses, pick }: OperationFacts, needed: boolean): string[] {
   const isConditional = handlerStatuses.includes(304)
