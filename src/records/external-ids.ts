@@ -15,7 +15,14 @@ export type ExternalId = components['schemas']['ExternalId']
 /** As many as the schema of records has room for. */
 const MAX_IDS = 20
 
-const isSame = (a: ExternalId) => (b: ExternalId) => a.system === b.system && a.externalId === b.externalId
+/** Whether an id is this one. */
+export const isSame = (a: ExternalId) => (b: ExternalId) => a.system === b.system && a.externalId === b.externalId
+
+/** Tells where an id stands in a record that names these. */
+export const pointerAmong =
+  (given: readonly ExternalId[] = []) =>
+  (id: ExternalId): string =>
+    `/externalIds/${given.findIndex(isSame(id))}`
 
 /**
  * The ids of a record and others.

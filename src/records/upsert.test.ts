@@ -194,6 +194,47 @@ describe('an external id', () => {
       conflicts: [{ object: 'account', id, matchedOn: ['externalIds.shop'] }],
     })
   })
+
+  it('that another record has is refused where the caller gave it, also of a record that has ids already', async () => {
+    const taken = { system: 'shop', externalId: '7' }
+    await must(owner.post(accounts, { name: 'A', externalIds: [taken] }))
+    const mine = Array.from({ length: 3 }, (_, index) => erp(`${index}`))
+    await must(owner.post(accounts, { name: 'B', externalIds: mine, domain: 'b.example' }))
+    const free = { system: 'shop', externalId: '8' }
+    for (const externalIds of [
+      [taken],
+      [free, taken],
+      [erp('1'), free, taken],
+      [erp('0'), erp('1'), erp('2'), taken],
+    ]) {
+      const pointer = `/externalIds/${externalIds.length - 1}`
+      const record = { name: 'B', domain: 'b.example', externalIds }
+      for (const [send, from] of [
+        [() => put('1', record), ''],
+        [() => upsert(accounts, 'domain', record), '/record'],
+        [
+          () =>
+            owner.post(`${accounts}/batch`, {
+              atomic: true,
+              items: [{ op: 'upsert', matchOn: 'domain', body: record }],
+            }),
+          '/items/0/body',
+        ],
+      ] as const) {
+        const { errors } = (await unchanged(world(), send)).json<{ errors: Row[] }>()
+        expect(errors).toMatchObject([{ pointer: from + pointer, code: 'duplicate_value' }])
+      }
+    }
+  })
+
+  it('of the path is refused there, also when the body names it, when the caller cannot see who has it', async () => {
+    const member = await harness.newUser(owner.organizationId, 'member')
+    await must(put('1', { name: 'Hidden' }))
+    for (const externalIds of [[], [erp('1')], [erp('2'), erp('1')]]) {
+      const reply = await refused(world(), 'duplicate_value', () => put('1', { name: 'B', externalIds }, member))
+      expect(reply.json<{ errors: Row[] }>().errors.map(({ pointer }) => pointer)).toEqual(['/path/externalId'])
+    }
+  })
 })
 
 describe('an upsert', () => {

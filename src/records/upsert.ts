@@ -16,7 +16,7 @@ import {
 } from './custom-fields/definitions.js'
 import { crmCustomFieldValues } from './custom-fields/table.js'
 import { type UniqueValue, uniqueHash, uniqueValue } from './custom-fields/unique.js'
-import { type ExternalId, holderOf, withExternalIds } from './external-ids.js'
+import { type ExternalId, holderOf, isSame, pointerAmong, withExternalIds } from './external-ids.js'
 import { mergePatch } from './merge-patch.js'
 import type { Only } from './only.js'
 import type { RecordMeta } from './record-type.js'
@@ -68,16 +68,12 @@ export async function putByExternalId<Resource extends RecordMeta, Body extends 
   body: Only<Body, Resource>,
   ifMatch?: string,
 ) {
-  const { externalIds = [] } = body as Pick<RecordMeta, 'externalIds'>
-  const record = { ...body, externalIds: withExternalIds(externalIds, [{ system, externalId }]) }
+  const ofPath = { system, externalId }
+  const { externalIds } = body as Pick<RecordMeta, 'externalIds'>
+  const record = { ...body, externalIds: withExternalIds(externalIds, [ofPath]) }
+  const pointerTo = (id: ExternalId) => (isSame(ofPath)(id) ? '/path/externalId' : pointerAmong(externalIds)(id))
   try {
-    const reply = await put(scope, type, `externalIds.${system}`, record, { wanted: externalId, ifMatch })
-    if (reply.status !== 409) return reply
-    // The id of the path is the last one, unless the body names it, too.
-    const errors = reply.body.errors?.map((fault) =>
-      fault.pointer === `/externalIds/${externalIds.length}` ? { ...fault, pointer: '/path/externalId' } : fault,
-    )
-    return { ...reply, body: { ...reply.body, ...(errors && { errors }) } }
+    return await put(scope, type, `externalIds.${system}`, record, { wanted: externalId, ifMatch, pointerTo })
   } catch (error) {
     if (error instanceof VersionMismatch) return problem(412, 'version_mismatch')
     throw error
@@ -107,11 +103,12 @@ class Moved extends Error {
   override name = 'Moved'
 }
 
-type Options = { wanted?: unknown; ifMatch?: string | undefined }
+type Options = { wanted?: unknown; ifMatch?: string | undefined; pointerTo?: (id: ExternalId) => string }
 
 /**
  * The upsert of one record, with pointers into the record: whoever comes second to a value finds the record of whoever came first.
- * @param options `wanted`: the value to look for, instead of the one of the record
+ * @param options `wanted`: the value to look for, instead of the one of the record; `pointerTo`: where an external id stands, unless in
+ *   the record
  */
 export async function put<Resource extends RecordMeta>(
   scope: Scope,
@@ -128,7 +125,8 @@ export async function put<Resource extends RecordMeta>(
     } catch (error) {
       if (error instanceof Moved) continue
       if (!(error instanceof DuplicateValue)) throw error
-      const reply = await describeDuplicate(scope, error)
+      const pointerTo = options.pointerTo ?? pointerAmong((record as Partial<RecordMeta>).externalIds)
+      const reply = await describeDuplicate(scope, error, pointerTo)
       const { errors = [], conflicts = [] } = reply.body
       const isMatch = conflicts.some(({ matchedOn }) => matchedOn.includes(matchOn)) && !isAnotherId(error, options)
       // Nobody has the value any more, or a record that the caller sees: then that one is to be changed.

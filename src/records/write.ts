@@ -15,7 +15,7 @@ import { byDefinitions, type Definitions, OUTDATED } from './custom-fields/defin
 import { putKeys } from './custom-fields/key.js'
 import { compileHolders } from './custom-fields/unique.js'
 import { assertCustomFields } from './custom-fields.js'
-import { compileIdHolders, type ExternalId } from './external-ids.js'
+import { compileIdHolders, type ExternalId, isSame, pointerAmong } from './external-ids.js'
 import { keyOf, type Row } from './fields.js'
 import { mergePatch } from './merge-patch.js'
 import type { Only } from './only.js'
@@ -535,10 +535,15 @@ export function eventParameters(
   }
 }
 
-/** Names the live records that already have the values; those that the caller cannot see stay unnamed. */
+/**
+ * Names the live records that already have the values; those that the caller cannot see stay unnamed.
+ *
+ * @param pointerTo where the caller has given an external id, unless that is where the record has it
+ */
 export async function describeDuplicate(
   scope: Scope,
   { type, row, taken: { customFields, externalIds } }: DuplicateValue,
+  pointerTo = pointerAmong(row.externalIds as ExternalId[] | undefined),
 ) {
   const level = requireLevel(scope, type.permission('read'))
   const pointers: string[] = []
@@ -578,12 +583,10 @@ export async function describeDuplicate(
     )
     const wanted = JSON.stringify(externalIds)
     const holders = await scope.db.run(find({ ...scopeParameters(scope), object: type.object, wanted }))
-    const own = row.externalIds as ExternalId[]
-    for (const { system, externalId } of externalIds) {
-      const isIt = (id: ExternalId) => id.system === system && id.externalId === externalId
-      pointers.push(`/externalIds/${own.findIndex(isIt)}`)
-      const holder = holders.find((each) => isIt(each) && each.visible)
-      if (holder) conflicts.push({ object: type.object, id: holder.id, matchedOn: [`externalIds.${system}`] })
+    for (const id of externalIds) {
+      pointers.push(pointerTo(id))
+      const holder = holders.find((each) => isSame(id)(each) && each.visible)
+      if (holder) conflicts.push({ object: type.object, id: holder.id, matchedOn: [`externalIds.${id.system}`] })
     }
   }
   return duplicate(pointers, conflicts)
