@@ -746,12 +746,14 @@ export interface paths {
          * Merge accounts
          * @description Makes one account of several, in one transaction. The winner keeps its values; where it has none, it gets that of the first loser that has
          *     one, custom field by custom field; tags and external ids are united; `fields` says where another value shall win. The losers go to the recycle bin, and
-         *     whatever live record refers to one of them refers to the winner from then on. The id of a loser keeps resolving: `getAccount` redirects to
+         *     whatever live record refers to one of them, also in a custom field, refers to the winner from then on. The winner joins the static segments of
+         *     the losers, and their followers follow it, as far as it has room for them. The id of a loser keeps resolving: `getAccount` redirects to
          *     the winner. `undoAccountMerge` takes it all back.
          *
          *     It needs `accounts:update` at a level that reaches the winner, and `accounts:delete` at one that reaches each loser. `If-Match` is about the
          *     winner. References follow whether or not the caller may see the records that refer; up to 10,000, else the reply is a 400 with the code
-         *     `too_many_references`.
+         *     `too_many_references`. A custom field that is unique keeps referring to a loser where another record refers to the winner. Custom fields that
+         *     are neither filterable nor unique make the merge look at every record of their kind.
          *
          *
          *     Requires the scope `accounts:update`.
@@ -820,7 +822,8 @@ export interface paths {
          * Undo a merge of accounts
          * @description Brings the losers back from the recycle bin as they were, gives the winner back the values that the merge changed, and leads the
          *     references that it moved back to where they led, in one transaction. What was changed since the merge stays as it is: `kept` names the
-         *     properties of the winner, and a reference only moves that still leads to the winner.
+         *     properties of the winner, and a reference only moves that still leads to the winner. Segments and followers that the winner has from the
+         *     merge alone leave it; the losers have kept theirs.
          *
          *     It needs `accounts:update` at a level that reaches the winner, and `accounts:delete` at one that reaches each loser. `If-Match` is about the
          *     merge.
@@ -1250,12 +1253,14 @@ export interface paths {
          * Merge contacts
          * @description Makes one contact of several, in one transaction. The winner keeps its values; where it has none, it gets that of the first loser that has
          *     one, custom field by custom field; tags and external ids are united; `fields` says where another value shall win. The losers go to the recycle bin, and
-         *     whatever live record refers to one of them refers to the winner from then on. The id of a loser keeps resolving: `getContact` redirects to
+         *     whatever live record refers to one of them, also in a custom field, refers to the winner from then on. The winner joins the static segments of
+         *     the losers, and their followers follow it, as far as it has room for them. The id of a loser keeps resolving: `getContact` redirects to
          *     the winner. `undoContactMerge` takes it all back.
          *
          *     It needs `contacts:update` at a level that reaches the winner, and `contacts:delete` at one that reaches each loser. `If-Match` is about the
          *     winner. References follow whether or not the caller may see the records that refer; up to 10,000, else the reply is a 400 with the code
-         *     `too_many_references`.
+         *     `too_many_references`. A custom field that is unique keeps referring to a loser where another record refers to the winner. Custom fields that
+         *     are neither filterable nor unique make the merge look at every record of their kind.
          *
          *
          *     Requires the scope `contacts:update`.
@@ -1324,7 +1329,8 @@ export interface paths {
          * Undo a merge of contacts
          * @description Brings the losers back from the recycle bin as they were, gives the winner back the values that the merge changed, and leads the
          *     references that it moved back to where they led, in one transaction. What was changed since the merge stays as it is: `kept` names the
-         *     properties of the winner, and a reference only moves that still leads to the winner.
+         *     properties of the winner, and a reference only moves that still leads to the winner. Segments and followers that the winner has from the
+         *     merge alone leave it; the losers have kept theirs.
          *
          *     It needs `contacts:update` at a level that reaches the winner, and `contacts:delete` at one that reaches each loser. `If-Match` is about the
          *     merge.
@@ -1754,12 +1760,14 @@ export interface paths {
          * Merge leads
          * @description Makes one lead of several, in one transaction. The winner keeps its values; where it has none, it gets that of the first loser that has
          *     one, custom field by custom field; tags and external ids are united; `fields` says where another value shall win. The losers go to the recycle bin, and
-         *     whatever live record refers to one of them refers to the winner from then on. The id of a loser keeps resolving: `getLead` redirects to
+         *     whatever live record refers to one of them, also in a custom field, refers to the winner from then on. The winner joins the static segments of
+         *     the losers, and their followers follow it, as far as it has room for them. The id of a loser keeps resolving: `getLead` redirects to
          *     the winner. `undoLeadMerge` takes it all back.
          *
          *     It needs `leads:update` at a level that reaches the winner, and `leads:delete` at one that reaches each loser. `If-Match` is about the
          *     winner. References follow whether or not the caller may see the records that refer; up to 10,000, else the reply is a 400 with the code
-         *     `too_many_references`.
+         *     `too_many_references`. A custom field that is unique keeps referring to a loser where another record refers to the winner. Custom fields that
+         *     are neither filterable nor unique make the merge look at every record of their kind.
          *
          *
          *     Requires the scope `leads:update`.
@@ -1828,7 +1836,8 @@ export interface paths {
          * Undo a merge of leads
          * @description Brings the losers back from the recycle bin as they were, gives the winner back the values that the merge changed, and leads the
          *     references that it moved back to where they led, in one transaction. What was changed since the merge stays as it is: `kept` names the
-         *     properties of the winner, and a reference only moves that still leads to the winner.
+         *     properties of the winner, and a reference only moves that still leads to the winner. Segments and followers that the winner has from the
+         *     merge alone leave it; the losers have kept theirs.
          *
          *     It needs `leads:update` at a level that reaches the winner, and `leads:delete` at one that reaches each loser. `If-Match` is about the
          *     merge.
@@ -2280,12 +2289,14 @@ export interface paths {
          * Merge opportunities
          * @description Makes one opportunity of several, in one transaction. The winner keeps its values; where it has none, it gets that of the first loser that has
          *     one, custom field by custom field; tags and external ids are united; `fields` says where another value shall win. The losers go to the recycle bin, and
-         *     whatever live record refers to one of them refers to the winner from then on. The id of a loser keeps resolving: `getOpportunity` redirects to
+         *     whatever live record refers to one of them, also in a custom field, refers to the winner from then on. The winner joins the static segments of
+         *     the losers, and their followers follow it, as far as it has room for them. The id of a loser keeps resolving: `getOpportunity` redirects to
          *     the winner. `undoOpportunityMerge` takes it all back.
          *
          *     It needs `opportunities:update` at a level that reaches the winner, and `opportunities:delete` at one that reaches each loser. `If-Match` is about the
          *     winner. References follow whether or not the caller may see the records that refer; up to 10,000, else the reply is a 400 with the code
-         *     `too_many_references`.
+         *     `too_many_references`. A custom field that is unique keeps referring to a loser where another record refers to the winner. Custom fields that
+         *     are neither filterable nor unique make the merge look at every record of their kind.
          *
          *
          *     Requires the scope `opportunities:update`.
@@ -2354,7 +2365,8 @@ export interface paths {
          * Undo a merge of opportunities
          * @description Brings the losers back from the recycle bin as they were, gives the winner back the values that the merge changed, and leads the
          *     references that it moved back to where they led, in one transaction. What was changed since the merge stays as it is: `kept` names the
-         *     properties of the winner, and a reference only moves that still leads to the winner.
+         *     properties of the winner, and a reference only moves that still leads to the winner. Segments and followers that the winner has from the
+         *     merge alone leave it; the losers have kept theirs.
          *
          *     It needs `opportunities:update` at a level that reaches the winner, and `opportunities:delete` at one that reaches each loser. `If-Match` is about the
          *     merge.
@@ -3932,11 +3944,11 @@ export interface components {
             undoneAt: components["schemas"]["OptionalTimestamp"];
             undoneBy: components["schemas"]["OptionalActor"];
         };
-        /** @description How many records refer to another one now, by kind and property, as far as the caller may see them; each has an event of its own. */
+        /** @description How many records refer to another one now, by kind and property, as far as the caller may see them; each has an event of its own. Also in how many static segments the winner came, or ceased, to be (`segment`, `members`), and how many users follow it on account of the merge, or do so no more (`user`, `follows`). */
         MergeReferences: {
             /** @description The kind of record, such as `contact`. */
             object: string;
-            /** @description The property that refers, such as `accountId`. */
+            /** @description The property that refers, such as `accountId`, or the custom field, such as `customFields.partner`. */
             property: string;
             /** Format: int32 */
             count: number;

@@ -10,7 +10,8 @@ import type { RecordMeta, RecordType } from './record-type.js'
 import { requireLevel, sameOrganization, scopeParameters } from './scope.js'
 import { crmFollowers as t } from './table.js'
 
-const MOST = 200
+/** As many as a record may have. */
+export const MOST_FOLLOWERS = 200
 
 type AnyType<Resource extends RecordMeta> = RecordType<Resource, never>
 
@@ -42,7 +43,7 @@ const listQuery = (type: AnyType<RecordMeta>, level: Level): SQL<Row> =>
       select ${t.userId}, ${t.followedAt} from ${t} join ${crmMemberships} on ${sameOrganization(crmMemberships)}
         and ${crmMemberships.userId} = ${t.userId} and ${crmMemberships.status} = 'active'
       where ${sameOrganization(t)} and ${t.recordId} = r.id
-    ) f on true order by f.followed_at, f.user_id limit ${sql.raw(String(MOST))}`
+    ) f on true order by f.followed_at, f.user_id limit ${sql.raw(String(MOST_FOLLOWERS))}`
 
 /** Makes the caller a follower of a record that they may see; whoever is one stays one. */
 export async function follow<Resource extends RecordMeta>(scope: Scope, type: AnyType<Resource>, id: string) {
@@ -53,7 +54,8 @@ export async function follow<Resource extends RecordMeta>(scope: Scope, type: An
   const { object } = type
   const [done] = await scope.db.run(write({ ...scopeParameters(scope), id, object, at: scope.clock().toISOString() }))
   if (!done?.found) return problem(404, 'not_found')
-  if (!done.follows) return problem(409, 'too_many_followers', { detail: `a record has at most ${MOST} followers` })
+  if (!done.follows)
+    return problem(409, 'too_many_followers', { detail: `a record has at most ${MOST_FOLLOWERS} followers` })
   return { status: 204 as const }
 }
 
@@ -62,11 +64,11 @@ const followQuery = (type: AnyType<RecordMeta>, level: Level): SQL<{ found: bool
     followed as (
       insert into ${t} (organization_id, record_id, user_id, object, followed_at)
       select ${parameter('scopeOrganizationId')}::uuid, id, ${parameter('scopeUserId')}::uuid, ${parameter('object')}::text, ${parameter('at')}::timestamptz
-      from record where (select count(*) from ${t} where ${ofRecord}) < ${sql.raw(String(MOST))}
+      from record where (select count(*) from ${t} where ${ofRecord}) < ${sql.raw(String(MOST_FOLLOWERS))}
       on conflict do nothing returning 1)
     select exists (select from record) as found,
       exists (select from followed) or exists (select from ${t} where ${ofCaller})
-        or (select count(*) from ${t} where ${ofRecord}) < ${sql.raw(String(MOST))} as follows`
+        or (select count(*) from ${t} where ${ofRecord}) < ${sql.raw(String(MOST_FOLLOWERS))} as follows`
 
 /** The caller does not follow a record any longer, also when they cannot see it any more. */
 export async function unfollow<Resource extends RecordMeta>(scope: Scope, type: AnyType<Resource>, id: string) {

@@ -158,6 +158,24 @@ const findRevisions = statement<{ object: string; revision: string }>(
   sql`select ${revisions.object}, ${revisions.revision} from ${revisions} where ${sameOrganization(revisions)} and ${revisions.object} = any(${parameter('objects')}::text[])`,
 )
 
+const hold = statement<{ object: string; revision: string | null }>(
+  'custom_fields.hold',
+  sql`select given.object, app.custom_fields_revision(${parameter('scopeOrganizationId')}::uuid, given.object) as revision
+    from unnest(${parameter('objects')}::text[]) as given (object)`,
+)
+
+/**
+ * Keeps the definitions of some kinds of records as they are until the transaction ends, for work that goes by them in several steps.
+ * It takes the place of the check that the statement of a write makes, and has to come behind the records that the work holds.
+ */
+export function holdDefinitions(scope: Scope, objects: readonly string[], definitionsOf: DefinitionsOf) {
+  return {
+    bound: hold({ ...scopeParameters(scope), objects: `{${objects.join(',')}}` }),
+    areCurrent: (rows: readonly { object: string; revision: string | null }[]): boolean =>
+      rows.every(({ object, revision }) => definitionsOf(object).revision === revision),
+  }
+}
+
 /**
  * Verifies the definitions that a read goes by, in the flight of the read and behind it: no revision comes back, so the one that is
  * current then was current when the rows were read.

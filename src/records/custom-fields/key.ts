@@ -1,3 +1,4 @@
+import { type SQL, sql } from 'drizzle-orm'
 import type { AnyPgColumn } from 'drizzle-orm/pg-core'
 import { keyOf, type Row } from '../fields.js'
 import { toMinorUnits } from '../money.js'
@@ -34,6 +35,9 @@ export function keyOfValue(field: CustomField, value: unknown): string {
 
 /** The key of a value that a filter compares with, which is of the type of the field; it may be longer than those of records. */
 export const keyToCompare = (field: CustomField, value: unknown): string => VALUE + encode(field.type, value)
+
+/** The key of an id, which is text in lower case. */
+export const keyOfId = (id: SQL): SQL => sql`${sql.raw(`'${VALUE}'`)} || ${id}`
 
 /** Puts the keys of a record's custom fields into its row. */
 export function putKeys(

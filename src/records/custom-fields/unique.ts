@@ -43,7 +43,8 @@ export function uniqueChanges(
   }
 }
 
-const hashOf = (value: SQL): SQL => sql`encode(sha256(convert_to(${value}, 'UTF8')), 'hex')`
+/** The hash of a text; of a value that is folded, of its lower case. */
+export const hashOf = (value: SQL): SQL => sql`encode(sha256(convert_to(${value}, 'UTF8')), 'hex')`
 
 /** The hash of a JSON value; of one that is folded, the same for either case. */
 export const uniqueHash = (value: SQL, folded: SQL): SQL =>

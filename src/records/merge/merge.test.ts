@@ -30,6 +30,29 @@ const create = async (path: string, body: object, caller = owner): Promise<Store
   (await must(caller.post(path, body))).json()
 const read = async (path: string, id: unknown): Promise<Stored> => (await must(owner.get(`${path}/${id}`))).json()
 
+/** A custom field that refers to accounts. */
+const accountField = (object: string, key: string, more: object = {}) => {
+  const field = { object, key, label: key, type: 'reference', referenceObject: 'account', ...more }
+  return must(owner.post(operations.createCustomField.path, field))
+}
+const newSegment = async (members: readonly Stored[], object = 'account'): Promise<Stored> => {
+  const segment = await create(operations.listSegments.path, { object, name: 'S', kind: 'static' })
+  if (members.length > 0) {
+    const add = members.map(({ id }) => id)
+    await must(owner.post(`${operations.listSegments.path}/${segment.id}/members`, { add }))
+  }
+  return segment
+}
+const followersOf = async (path: string, { id }: Stored): Promise<string[]> =>
+  (await must(owner.get(`${path}/${id}/followers`)))
+    .json<{ data: { userId: string }[] }>()
+    .data.map(({ userId }) => userId)
+const membersOf = async ({ id }: Stored): Promise<string[]> =>
+  (await must(owner.get(`${operations.listSegments.path}/${id}/accounts`)))
+    .json<{ data: Stored[] }>()
+    .data.map((each) => each.id)
+    .sort()
+
 const send = (path: string, [winner, ...losers]: readonly { id: string }[], more: object = {}, caller = owner) =>
   caller.post(`${path}/merge`, { winnerId: winner?.id, loserIds: losers.map(({ id }) => id), ...more })
 const merge = async (path: string, records: readonly { id: string }[], more: object = {}): Promise<Result> =>
@@ -249,6 +272,113 @@ describe('references', () => {
     ])
   })
 
+  test('in custom fields follow, found by their keys, as unique values or one by one, and go back as they were', async () => {
+    const kinds = [{ filterable: true }, { unique: true }, {}]
+    for (const [index, more] of kinds.entries()) await accountField('contact', `field${index}`, more)
+    await accountField('account', 'partner', { filterable: true })
+    await accountField('account', 'archived', { unique: true })
+    const [winner, first, second] = [
+      await create(accounts, { name: 'W' }),
+      await create(accounts, { name: 'A' }),
+      await create(accounts, { name: 'B' }),
+    ]
+    const customFields = { field0: first.id.toUpperCase(), field1: second.id, field2: first.id }
+    const person = await create(contacts, { lastName: 'P', accountId: first.id, customFields })
+    const gone = await create(contacts, { lastName: 'G', customFields: { field0: first.id, field2: first.id } })
+    await must(owner.delete(`${contacts}/${gone.id}`))
+    const partner = await create(accounts, { name: 'P', customFields: { partner: second.id, archived: second.id } })
+    const own = await must(
+      owner.patch(`${accounts}/${winner.id}`, { customFields: { partner: first.id, archived: partner.id } }),
+    )
+    const fields = (await owner.get(operations.listCustomFields.path)).json<{ data: Stored[] }>().data
+    for (const { id, key } of fields) {
+      if (key === 'archived') await must(owner.patch(`${operations.listCustomFields.path}/${id}`, { archived: true }))
+    }
+
+    const result = await merge(accounts, [winner, first, second])
+    // A reference of the winner to itself counts as none.
+    expect(result.winner.customFields).toEqual({ archived: partner.id })
+    const told = result.references.map(({ object, property, count }) => `${object} ${property} ${count}`).sort()
+    expect(told).toEqual([
+      ...['account customFields.archived 1', 'account customFields.partner 1', 'contact accountId 1'],
+      ...[0, 1, 2].map((index) => `contact customFields.field${index} 1`),
+    ])
+    const moved = { field0: winner.id, field1: winner.id, field2: winner.id }
+    expect(await read(contacts, person.id)).toMatchObject({ customFields: moved, version: 3 })
+    expect(await read(accounts, partner.id)).toMatchObject({
+      customFields: { partner: winner.id, archived: winner.id },
+    })
+    expect((await eventsOf(world(), person.id)).at(-1)).toMatchObject({
+      ...{ type: 'contact.updated', cause: 'merge', version: 3, actor_id: owner.userId },
+      changes: { customFields: { from: customFields, to: moved } },
+    })
+    const filter = { field: 'customFields.field0', op: 'eq', value: winner.id }
+    const found = (await must(owner.post(`${contacts}/query`, { filter }))).json<{ data: Stored[] }>()
+    expect(found.data.map(({ id }) => id)).toEqual([person.id])
+    const taken = await owner.post(contacts, { lastName: 'T', customFields: { field1: winner.id } })
+    expect(taken.statusCode).toBe(409)
+    expect(await rowsOf(world(), 'crm_contacts t where id = $1', gone.id)).toMatchObject([
+      { custom_fields: gone.customFields },
+    ])
+
+    const undone = (await must(undo(accounts, result))).json<Result>()
+    expect(undone.references.map(({ object, property, count }) => `${object} ${property} ${count}`).sort()).toEqual(
+      told,
+    )
+    expect(await read(contacts, person.id)).toMatchObject({ customFields, accountId: first.id })
+    expect(await read(accounts, partner.id)).toMatchObject({
+      customFields: { partner: second.id, archived: second.id },
+    })
+    expect(await read(accounts, winner.id)).toMatchObject({ customFields: own.json<Stored>().customFields })
+  })
+
+  test('of a unique custom field stay where another record refers to the winner, and where somebody moved them since', async () => {
+    await accountField('contact', 'sole', { unique: true })
+    await accountField('contact', 'any')
+    const group = [
+      await create(accounts, { name: 'W' }),
+      await create(accounts, { name: 'A' }),
+      await create(accounts, { name: 'B' }),
+    ] as const
+    const [winner, first, second] = group
+    const people: Stored[] = []
+    for (const { id } of [first, second]) {
+      people.push(await create(contacts, { lastName: 'P', customFields: { sole: id, any: id } }))
+    }
+    const [one, two] = people as [Stored, Stored]
+    const result = await merge(accounts, group)
+    const soles = async () => [(await read(contacts, one.id)).customFields, (await read(contacts, two.id)).customFields]
+    expect(await soles()).toEqual([
+      { sole: winner.id, any: winner.id },
+      { sole: second.id, any: winner.id },
+    ])
+    const other = await create(accounts, { name: 'O' })
+    await must(owner.patch(`${contacts}/${one.id}`, { customFields: { any: other.id } }))
+    await must(undo(accounts, result))
+    expect(await soles()).toEqual([
+      { sole: first.id, any: other.id },
+      { sole: second.id, any: second.id },
+    ])
+  })
+
+  test('go by the definitions of now, also when another process has changed them', async () => {
+    const [winner, loser] = [await create(accounts, { name: 'W' }), await create(accounts, { name: 'L' })]
+    const field = (await accountField('contact', 'partner')).json<Stored>()
+    const person = await create(contacts, { lastName: 'P', customFields: { partner: loser.id } })
+    // As another process would: this one remembers the field as it was.
+    await harness.sql.query(
+      `update crm_custom_fields set filterable = true, slot = 3, index_state = 'ready' where id = $1`,
+      [field.id],
+    )
+    await harness.sql.query('update crm_custom_field_revisions set revision = gen_random_uuid()')
+    await harness.sql.query(`update crm_contacts set custom_key_3 = '=' || $2 where id = $1`, [person.id, loser.id])
+    const result = await merge(accounts, [winner, loser])
+    const key = async () => (await rowsOf(world(), 'crm_contacts t where id = $1', person.id))[0]?.custom_key_3
+    expect(await key()).toBe(`=${winner.id}`)
+    await must(undo(accounts, result))
+    expect(await key()).toBe(`=${loser.id}`)
+  })
+
   test('no record comes to stand above itself', async () => {
     const top = await create(accounts, { name: 'Top' })
     const loser = await create(accounts, { name: 'L', parentAccountId: top.id })
@@ -389,6 +519,92 @@ describe('refusals', () => {
     const result = (await must(send(accounts, [winner, loser], {}, member))).json<Result>()
     expect(result.references).toEqual([{ object: 'contact', property: 'accountId', count: 1 }])
     for (const { id } of [hidden, seen]) expect(await read(contacts, id)).toMatchObject({ accountId: winner.id })
+  })
+})
+
+describe('static segments and followers', () => {
+  test('are those of both, without duplicates, and undoing leaves the winner what it had and what came since', async () => {
+    const mate = await harness.newUser(owner.organizationId, 'admin')
+    const [winner, first, second] = [
+      await create(accounts, { name: 'W' }),
+      await create(accounts, { name: 'A' }),
+      await create(accounts, { name: 'B' }),
+    ]
+    const [both, losers, none, late] = [
+      await newSegment([winner, first]),
+      await newSegment([first, second]),
+      await newSegment([]),
+      await newSegment([second]),
+    ]
+    const follow = (caller: Caller, { id }: Stored) => must(caller.send('PUT', `${accounts}/${id}/followers/me`))
+    await follow(owner, winner)
+    for (const caller of [owner, mate]) await follow(caller, first)
+    await follow(mate, second)
+
+    const ids = [winner, first, second].map(({ id }) => id)
+    const body = { winnerId: ids[0], loserIds: ids.slice(1) }
+    const told = [
+      { object: 'segment', property: 'members', count: 2 },
+      { object: 'user', property: 'follows', count: 1 },
+    ]
+    const preview = await unchanged(world(), () => owner.post(`${accounts}/merge?dryRun=true`, body))
+    expect(preview.json()).toMatchObject({ references: told })
+
+    harness.advance(1_000)
+    const result = await merge(accounts, [winner, first, second])
+    expect(result.references).toEqual(told)
+    for (const segment of [both, losers, late]) expect(await membersOf(segment)).toEqual([winner.id])
+    expect(await membersOf(none)).toEqual([])
+    expect(await followersOf(accounts, winner)).toEqual([owner.userId, mate.userId])
+    expect((await eventsOf(world(), losers.id)).at(-1)).toMatchObject({
+      ...{ type: 'segment.members_changed', cause: 'merge', changes: { members: { from: [], to: [winner.id] } } },
+    })
+
+    // What somebody takes away and gives again is theirs from then on.
+    harness.advance(1_000)
+    const members = `${operations.listSegments.path}/${late.id}/members`
+    await must(owner.post(members, { remove: [winner.id] }))
+    await must(owner.post(members, { add: [winner.id] }))
+    const undone = (await must(undo(accounts, result))).json<Result>()
+    expect(undone.references).toEqual([{ object: 'segment', property: 'members', count: 1 }, told[1]])
+    expect(await membersOf(both)).toEqual([winner.id, first.id].sort())
+    expect(await membersOf(losers)).toEqual([first.id, second.id].sort())
+    expect(await membersOf(late)).toEqual([winner.id, second.id].sort())
+    expect(await followersOf(accounts, winner)).toEqual([owner.userId])
+    expect((await followersOf(accounts, first)).sort()).toEqual([owner.userId, mate.userId].sort())
+    expect(await followersOf(accounts, second)).toEqual([mate.userId])
+    expect((await eventsOf(world(), losers.id)).at(-1)).toMatchObject({
+      ...{ type: 'segment.members_changed', cause: 'unmerge', changes: { members: { from: [winner.id], to: [] } } },
+    })
+  })
+
+  test('of whom there are too many, those come who have followed longest', async () => {
+    const [winner, loser] = [await create(accounts, { name: 'W' }), await create(accounts, { name: 'L' })]
+    const { organizationId } = owner
+    const mates = await Promise.all(Array.from({ length: 3 }, () => harness.newUser(organizationId, 'admin')))
+    for (const mate of mates) {
+      harness.advance(1_000)
+      await must(mate.send('PUT', `${accounts}/${loser.id}/followers/me`))
+    }
+    await must(owner.send('PUT', `${accounts}/${winner.id}/followers/me`))
+    await harness.sql.query(
+      `with made as (
+         insert into crm_users (id, email, password_hash, created_at, updated_at)
+         select gen_random_uuid(), gen_random_uuid() || '@example.com', 'none', now(), now() from generate_series(2, 198)
+         returning id),
+       joined as (
+         insert into crm_memberships (organization_id, user_id, role, status, created_at, updated_at)
+         select $1, id, 'member', 'active', now(), now() from made returning user_id)
+       insert into crm_followers select f.organization_id, f.record_id, j.user_id, f.object, now() from crm_followers f, joined j where f.record_id = $2`,
+      [organizationId, winner.id],
+    )
+    const result = await merge(accounts, [winner, loser])
+    expect(result.references).toEqual([{ object: 'user', property: 'follows', count: 2 }])
+    const following = await followersOf(accounts, winner)
+    expect(mates.map(({ userId }) => following.includes(userId))).toEqual([true, true, false])
+    await must(undo(accounts, result))
+    expect(await followersOf(accounts, winner)).toHaveLength(198)
+    expect(await followersOf(accounts, loser)).toHaveLength(3)
   })
 })
 
@@ -542,8 +758,14 @@ describe('whatever the records are like', () => {
     billingAddress: maybe(fc.record({ city: word, countryCode: fc.constantFrom('DE', 'FR') }, { requiredKeys: [] })),
     domain: fc.boolean(),
     parent: maybe(fc.nat(4)),
+    partner: maybe(fc.nat(4)),
+    segments: fc.subarray([0, 1]),
+    followers: fc.subarray([0, 1]),
   })
-  const contact = fc.record({ account: maybe(fc.nat(4)), reportsTo: maybe(fc.nat(3)), deleted: fc.boolean() })
+  const contact = fc.record({
+    ...{ account: maybe(fc.nat(4)), reportsTo: maybe(fc.nat(3)), deleted: fc.boolean(), shouts: fc.boolean() },
+    fields: fc.record({ indexed: maybe(fc.nat(4)), sole: maybe(fc.nat(4)), any: maybe(fc.nat(4)) }),
+  })
   const scene = fc.record({
     records: fc.array(account, { minLength: 5, maxLength: 5 }),
     others: fc.array(contact, { minLength: 4, maxLength: 4 }),
@@ -564,11 +786,17 @@ describe('whatever the records are like', () => {
   })
   let round = 0
 
-  /** All records of the organization without what a change always changes. */
+  /** All records of the organization without what a change always changes, and what hangs on them. */
   const contents = async () => {
+    const all = (table: string, order: string) =>
+      rowsOf(world(), `${table} t where organization_id = $1 order by ${order}`, owner.organizationId)
     const rows = [
-      ...(await rowsOf(world(), 'crm_accounts t where organization_id = $1 order by id', owner.organizationId)),
-      ...(await rowsOf(world(), 'crm_contacts t where organization_id = $1 order by id', owner.organizationId)),
+      ...(await all('crm_accounts', 'id')),
+      ...(await all('crm_contacts', 'id')),
+      ...(await all('crm_segment_members', 'segment_id, record_id')),
+      ...(await all('crm_followers', 'record_id, user_id')),
+      ...(await all('crm_custom_field_values', 'field_id, value_hash')),
+      ...(await all('crm_merge_references', 'record_id')),
     ]
     return rows.map(({ version: _v, updated_at: _a, updated_by_type: _t, updated_by_id: _i, ...rest }) => rest)
   }
@@ -598,7 +826,10 @@ describe('whatever the records are like', () => {
         owner = await harness.newOrganization()
         round += 1
         const made: Stored[] = []
-        for (const [index, { domain, parent, ...body }] of records.entries()) {
+        for (const [
+          index,
+          { domain, parent, partner: _p, segments: _s, followers: _f, ...body },
+        ] of records.entries()) {
           const unique = domain ? { domain: `d${index}.r${round}.example` } : {}
           made.push(
             await create(accounts, {
@@ -613,11 +844,35 @@ describe('whatever the records are like', () => {
           if (parent !== null && parent > index)
             await must(owner.patch(`${accounts}/${made[index]?.id}`, { parentAccountId: made[parent]?.id }))
         }
+        // After the accounts: what they have already may be anything.
+        await accountField('account', 'partner', { filterable: true })
+        for (const [index, { partner }] of records.entries()) {
+          if (partner !== null)
+            await must(owner.patch(`${accounts}/${made[index]?.id}`, { customFields: { partner: made[partner]?.id } }))
+        }
+        const mate = await harness.newUser(owner.organizationId, 'admin')
+        for (const number of [0, 1])
+          await newSegment(made.filter((_, index) => records[index]?.segments.includes(number)))
+        for (const [index, { followers }] of records.entries()) {
+          for (const number of followers)
+            await must((number === 0 ? owner : mate).send('PUT', `${accounts}/${made[index]?.id}/followers/me`))
+        }
+        await accountField('contact', 'indexed', { filterable: true })
+        await accountField('contact', 'sole', { unique: true })
+        await accountField('contact', 'any')
         const people: Stored[] = []
-        for (const { account, reportsTo } of others) {
+        const soles = new Set<unknown>()
+        for (const { account, reportsTo, shouts, fields: values } of others) {
+          const ids = Object.entries(values).flatMap(([key, index]) => {
+            const id = made[index ?? -1]?.id
+            if (!id || (key === 'sole' && soles.has(id))) return []
+            if (key === 'sole') soles.add(id)
+            return [[key, shouts ? id.toUpperCase() : id]]
+          })
           people.push(
             await create(contacts, {
               ...{ lastName: 'P', accountId: account === null ? null : made[account]?.id },
+              customFields: Object.fromEntries(ids),
               ...(people[reportsTo ?? -1] && { reportsToId: people[reportsTo ?? -1]?.id }),
             }),
           )
@@ -643,6 +898,21 @@ describe('whatever the records are like', () => {
         )
         const dead = new Set(result.merge.loserIds)
         expect(live.some(({ parent_account_id }) => dead.has(String(parent_account_id)))).toBe(false)
+        const referring = await rowsOf(
+          world(),
+          'crm_contacts t where organization_id = $1 and deleted_at is null',
+          owner.organizationId,
+        )
+        for (const { custom_fields } of [...live, ...referring]) {
+          const { partner, indexed, any } = custom_fields as Record<string, unknown>
+          expect([partner, indexed, any].some((id) => dead.has(String(id).toLowerCase()))).toBe(false)
+        }
+        expect(result.winner.customFields).not.toMatchObject({ partner: result.winner.id })
+        const united = (members: 'segments' | 'followers') =>
+          new Set(records.slice(0, losers + 1).flatMap((each) => each[members])).size
+        const winning = (table: string) => rowsOf(world(), `${table} t where record_id = $1`, result.winner.id)
+        expect(await winning('crm_segment_members')).toHaveLength(united('segments'))
+        expect(await winning('crm_followers')).toHaveLength(united('followers'))
         expect(result.winner.parentAccountId).not.toBe(result.winner.id)
         await assertTold()
 

@@ -5,15 +5,26 @@ import type { Executor } from '../../db/database.js'
 import { parameter, statement } from '../../db/statement.js'
 import { type Fault, Forbidden, InvalidRequest, problem } from '../../problem.js'
 import { ifMatchHolds } from '../conditional.js'
+import { byAllDefinitions, type DefinitionsOf, holdDefinitions, OUTDATED } from '../custom-fields/definitions.js'
 import { tentatively } from '../dry-run.js'
 import type { Row } from '../fields.js'
 import type { Only } from '../only.js'
-import { columnsOf, type RecordMeta, type RecordType } from '../record-type.js'
+import { columnsOf, type RecordMeta, type RecordType, recordTypes } from '../record-type.js'
 import { missingReference } from '../references.js'
 import { reaches, requireLevel, sameOrganization, scopeParameters } from '../scope.js'
 import { type AnyType, saveHeld } from '../write.js'
+import {
+  type CustomReference,
+  type CustomReferrer,
+  customFinder,
+  customReferrersTo,
+  moveCustomToWinner,
+  propertyOf,
+  referencesIn,
+} from './custom-references.js'
 import type { Merge } from './merges.js'
-import { countReferences, holdQuery, moveToWinner, referring, selfReferrers } from './references.js'
+import { holdQuery, moveToWinner, referrersFrom, referring } from './references.js'
+import { joinAsLosers } from './segments-and-followers.js'
 import { crmMergeLosers as l, crmMerges as m } from './table.js'
 import { type Choices, mergedValues, pointerTo } from './values.js'
 
@@ -50,20 +61,24 @@ export async function merge<Resource extends RecordMeta, Chosen extends Fields<R
     loser: requireLevel(scope, type.permission('delete')),
   }
   const wanted = readRequest(body as Body<Choices>, ifMatch)
-  return tentatively(scope.db, dryRun, async (tx) => {
-    const { winner, losers } = await hold(scope, tx, type, wanted)
-    const isReached =
-      reaches(scope, levels.winner, winner) && losers.every((loser) => reaches(scope, levels.loser, loser))
-    if (!isReached) throw new Forbidden('the permissions do not reach these records')
-    if (
-      ![winner, ...losers].every(({ id, version }) =>
-        (wanted.versions[id] ?? []).every((tag) => ifMatchHolds(tag, version)),
+  return tentatively(scope.db, dryRun, (tx) =>
+    byAllDefinitions(scope, tx, async (definitionsOf) => {
+      const held = await hold(scope, tx, type, wanted, definitionsOf)
+      if (held === OUTDATED) return OUTDATED
+      const { winner, losers } = held
+      const isReached =
+        reaches(scope, levels.winner, winner) && losers.every((loser) => reaches(scope, levels.loser, loser))
+      if (!isReached) throw new Forbidden('the permissions do not reach these records')
+      if (
+        ![winner, ...losers].every(({ id, version }) =>
+          (wanted.versions[id] ?? []).every((tag) => ifMatchHolds(tag, version)),
+        )
       )
-    )
-      return problem(412, 'version_mismatch')
-    await assertFew(scope, tx, type, wanted)
-    return { status: 200 as const, body: { dryRun, ...(await unite(scope, tx, type, wanted, winner, losers)) } }
-  })
+        return problem(412, 'version_mismatch')
+      assertFew(held)
+      return { status: 200 as const, body: { dryRun, ...(await unite(scope, tx, type, wanted, held)) } }
+    }),
+  )
 }
 
 /** A request whose ids are in lower case, as the database gives them. */
@@ -116,26 +131,67 @@ export const serialize = statement(
     pg_advisory_xact_lock(hashtextextended('merges:' || ${parameter('scopeOrganizationId')}::text, 0))`,
 )
 
+/** The records of a merge, and what else it is about, held. */
+type Held<Resource> = {
+  winner: Resource
+  losers: Resource[]
+  /** How many other records refer to the losers; none further than what is too many. */
+  referring: number
+  customReferrers: readonly CustomReferrer[]
+  /** The references in custom fields. */
+  found: readonly CustomReference[]
+}
+
+const UP_TO_TOO_MANY = sql.raw(String(MAX_REFERENCES + 1))
+
 /**
- * The records, held together with those of the same kind that refer to the losers.
- * @throws InvalidRequest when the caller cannot see one of them
+ * Holds, of one kind, the records that refer to the losers, and of the kind that is merged also the records of the merge; tells what
+ * custom fields refer to.
+ */
+function holding(type: AnyType<RecordMeta>, referrer: CustomReferrer, loserIds: readonly string[]) {
+  const { type: kind } = referrer
+  const finder = customFinder(referrer, loserIds, UP_TO_TOO_MANY)
+  const hold = kind.prepared(`hold for merge ${type.object} ${finder.shape}`, () => {
+    const { table } = kind
+    const byColumns = referrersFrom(kind, type).map(
+      (each) => sql`select ${table.id} from ${table} where ${referring(each)} limit ${UP_TO_TOO_MANY}`,
+    )
+    const selects = [
+      ...(kind.table === type.table ? [sql`select unnest(${parameter('group')}::uuid[])`] : []),
+      ...[...byColumns, ...finder.ids()].map((select) => sql`(${select})`),
+    ]
+    const ids = selects.length > 0 ? sql.join(selects, sql` union all `) : sql`select null::uuid`
+    return statement<{ count: number; found: CustomReference[] }>(
+      `${kind.plural}.hold`,
+      sql`with held as materialized (${holdQuery(kind, ids)})
+        select (select count(*) from held where held.id <> all(${parameter('group')}::uuid[]))::integer as count, ${referencesIn(kind.object)} as found`,
+    )
+  })
+  return (parameters: Record<string, unknown>) => hold({ ...parameters, ...finder.parameters })
+}
+
+/**
+ * Holds all that the merge is about: first the records, then the definitions of custom fields.
+ * @throws InvalidRequest when the caller cannot see one of the records
  */
 async function hold<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
   type: AnyType<Resource>,
   { winnerId, loserIds }: Wanted,
-): Promise<{ winner: Resource; losers: Resource[] }> {
+  definitionsOf: DefinitionsOf,
+): Promise<Held<Resource> | typeof OUTDATED> {
   const level = requireLevel(scope, type.permission('read'))
   const { table } = type
-  const holding = type.prepared('hold for merge', () => {
-    const children = selfReferrers(type).map(
-      (referrer) =>
-        sql` union all (select ${table.id} from ${table} where ${referring(referrer)} limit ${sql.raw(String(MAX_REFERENCES + 1))})`,
-    )
-    const ids = sql`select unnest(${parameter('group')}::uuid[])${sql.join(children)}`
-    return statement(`${type.plural}.hold`, holdQuery(type, ids))
-  })
+  const customReferrers = customReferrersTo(type.object, definitionsOf)
+  const holdings = customReferrers.map((referrer) =>
+    holding(type as unknown as AnyType<RecordMeta>, referrer, loserIds),
+  )
+  const definitions = holdDefinitions(
+    scope,
+    recordTypes.map(({ object }) => object),
+    definitionsOf,
+  )
   const find = type.prepared(`merge ${level}`, () =>
     statement<Row>(
       `${type.plural}.merge_group`,
@@ -146,7 +202,14 @@ async function hold<Resource extends RecordMeta>(
     ...scopeParameters(scope),
     ...{ group: arrayOf([winnerId, ...loserIds]), losers: arrayOf(loserIds) },
   }
-  const [, , rows] = await tx.all(serialize(parameters), holding(parameters), find(parameters))
+  // All leave in one flight.
+  const [, held, revisions, rows] = await Promise.all([
+    tx.run(serialize(parameters)),
+    tx.all(...holdings.map((each) => each(parameters))),
+    tx.run(definitions.bound),
+    tx.run(find(parameters)),
+  ])
+  if (!definitions.areCurrent(revisions)) return OUTDATED
   const found = new Map(rows.map((row) => [String(row.id), type.toResource(row)]))
   const faults: Fault[] = []
   const take = (id: string, pointer: string): Resource[] => {
@@ -157,13 +220,16 @@ async function hold<Resource extends RecordMeta>(
   const [winner] = take(winnerId, '/winnerId')
   const losers = loserIds.flatMap((id, index) => take(id, `/loserIds/${index}`))
   if (!winner || faults.length > 0) throw new InvalidRequest(...faults)
-  return { winner, losers }
+  const answers = held.flat()
+  return {
+    ...{ winner, losers, customReferrers },
+    referring: answers.reduce((sum, { count }) => sum + count, 0),
+    found: answers.flatMap(({ found: each }) => each),
+  }
 }
 
 /** @throws InvalidRequest when more records refer to the losers than one merge may change */
-async function assertFew(scope: Scope, tx: Executor, type: AnyType<RecordMeta>, { loserIds }: Wanted): Promise<void> {
-  const counts = await tx.all(...countReferences(scope, type, arrayOf(loserIds), MAX_REFERENCES + 1))
-  const total = counts.reduce((sum, [row]) => sum + (row?.count ?? 0), 0)
+function assertFew({ referring: total }: Pick<Held<unknown>, 'referring'>): void {
   if (total <= MAX_REFERENCES) return
   const message = `must be records that at most ${MAX_REFERENCES} others refer to`
   throw new InvalidRequest({ pointer: '/loserIds', code: 'too_many_references', message })
@@ -174,19 +240,21 @@ async function unite<Resource extends RecordMeta>(
   tx: Executor,
   type: AnyType<Resource>,
   wanted: Wanted,
-  before: Resource,
-  losers: readonly Resource[],
+  { winner: before, losers, customReferrers, found }: Held<Resource>,
 ) {
   const now = requested.clock()
   const scope: Scope = { ...requested, db: tx, cause: 'merge', clock: () => now }
   const mergedAt = now.toISOString()
   const cyclic = await cyclicReferences(scope, tx, type, [before, ...losers])
+  const group = new Set([before, ...losers].map(({ id }) => id))
+  const isInGroup = (value: unknown) => typeof value === 'string' && group.has(value.toLowerCase())
+  const ownReferences = new Set(customReferrers.find((each) => each.type.table === type.table)?.fields.map(propertyOf))
   const merged = mergedValues(
     type,
     before,
     losers,
     wanted.choices,
-    (property, value) => !cyclic.has(`${property} ${value}`),
+    (property, value) => !cyclic.has(`${property} ${value}`) && !(ownReferences.has(property) && isInGroup(value)),
   )
   // First the losers: the winner may take a value that must be unique.
   const deleted: Resource[] = []
@@ -205,10 +273,12 @@ async function unite<Resource extends RecordMeta>(
       winnerVersion: winner.version === before.version ? null : winner.version,
     }),
   )
-  const references = await moveToWinner(scope, type, {
-    ...{ mergeId: record.id, winnerId: winner.id },
-    ...{ losers: arrayOf(wanted.loserIds), group: arrayOf([winner.id, ...wanted.loserIds]) },
-  })
+  const parameters = { mergeId: record.id, winnerId: winner.id, losers: arrayOf(wanted.loserIds) }
+  const references = [
+    ...(await moveToWinner(scope, type, { ...parameters, group: arrayOf([...group]) })),
+    ...(await moveCustomToWinner(scope, tx, type.object, customReferrers, found, parameters)),
+    ...(await joinAsLosers(scope, tx, { ...parameters, object: type.object })),
+  ]
   return { merge: record, winner, losers: deleted, references }
 }
 
@@ -237,7 +307,7 @@ async function cyclicReferences<Resource extends RecordMeta>(
   records: readonly (Resource & Record<string, unknown>)[],
 ): Promise<Set<string>> {
   const group = arrayOf(records.map(({ id }) => id))
-  const referrers = selfReferrers(type)
+  const referrers = referrersFrom(type, type)
   const found = await tx.all(
     ...referrers.map(({ property, column }) => {
       const { table } = type

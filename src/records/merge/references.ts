@@ -1,15 +1,15 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Scope } from '../../context.js'
-import { type Bound, parameter, statement } from '../../db/statement.js'
+import { parameter, statement } from '../../db/statement.js'
 import type { AnyRecord, RecordMeta } from '../record-type.js'
 import { type Referrer, referrersTo } from '../referrers.js'
 import { levelOf, sameOrganization, scopeParameters, within } from '../scope.js'
 import { type AnyType, addEvents } from '../write.js'
 import { crmMergeReferences as r } from './table.js'
 
-/** The references to records of a type that refer from records of the same type. */
-export const selfReferrers = (type: AnyType<RecordMeta>): Referrer[] =>
-  referrersTo(type.table).filter((referrer) => referrer.type.table === type.table)
+/** The references to records of a type from records of another, or the same, one. */
+export const referrersFrom = (from: Pick<AnyRecord, 'table'>, type: AnyType<RecordMeta>): Referrer[] =>
+  referrersTo(type.table).filter((referrer) => referrer.type.table === from.table)
 
 /** Live records that refer to one of the losers. */
 export const referring = ({ type: { table }, column }: Referrer): SQL =>
@@ -17,35 +17,14 @@ export const referring = ({ type: { table }, column }: Referrer): SQL =>
 
 type Moved = { count: number }
 
-/**
- * Counts, for each property that may refer to one of the losers, the records that do; none further than what is too many.
- */
-export function countReferences(
-  scope: Scope,
-  type: AnyType<RecordMeta>,
-  losers: string,
-  tooMany: number,
-): Bound<Moved>[] {
-  return referrersTo(type.table).map((referrer) => {
-    const { type: kind, property } = referrer
-    const count = kind.prepared(`count references ${type.object} ${property}`, () =>
-      statement<Moved>(
-        `${kind.plural}.count_references`,
-        sql`select count(*)::integer as count from (select from ${kind.table} where ${referring(referrer)} limit ${parameter('tooMany')}) counted`,
-      ),
-    )
-    return count({ ...scopeParameters(scope), losers, tooMany })
-  })
-}
-
 /** A kind of reference that was moved, and how many of them the caller sees. */
 export type MovedReferences = { object: string; property: string; count: number }
 
 type Move = {
   /** What the statements are called. */
   name: 'merge' | 'unmerge'
-  /** Takes down what is to be moved, or holds it, in the order of the ids. */
-  prepare(referrer: Referrer): SQL
+  /** Takes down what is to be moved, where that is not done yet. */
+  note?(referrer: Referrer): SQL
   /** Where the references that were taken down lead before and after. */
   previous: SQL
   next: SQL
@@ -73,38 +52,28 @@ export const moveToWinner = (
   scope: Scope,
   type: AnyType<RecordMeta>,
   parameters: { mergeId: string; winnerId: string; losers: string; group: string },
-) => move(scope, type, { name: 'merge', prepare: note, previous: sql`${r.loserId}`, next: WINNER, parameters })
+) => move(scope, type, { name: 'merge', note, previous: sql`${r.loserId}`, next: WINNER, parameters })
 
 /** Leads back what a merge has moved and nobody has moved since. */
-export const moveBack = (
-  scope: Scope,
-  type: AnyType<RecordMeta>,
-  parameters: { mergeId: string; winnerId: string },
-) => {
-  const hold = (referrer: Referrer) =>
-    holdQuery(referrer.type, sql`select ${r.recordId} from ${r} where ${noted(referrer)}`)
-  return move(scope, type, { name: 'unmerge', prepare: hold, previous: WINNER, next: sql`${r.loserId}`, parameters })
-}
+export const moveBack = (scope: Scope, type: AnyType<RecordMeta>, parameters: { mergeId: string; winnerId: string }) =>
+  move(scope, type, { name: 'unmerge', previous: WINNER, next: sql`${r.loserId}`, parameters })
 
 /** Holds records against other writers, in the order of their ids, against deadlocks. */
-export const holdQuery = ({ table }: Pick<AnyRecord, 'table'>, ids: SQL) =>
-  sql<unknown>`select count(*)::integer as held from (
-    select from ${table} where ${sameOrganization(table)} and ${table.id} = any(array(${ids})) order by ${table.id} for no key update) held`
+export const holdQuery = ({ table }: Pick<AnyRecord, 'table'>, ids: SQL): SQL =>
+  sql`select ${table.id}, ${table.customFields}, ${table.deletedAt} from ${table}
+    where ${sameOrganization(table)} and ${table.id} = any(array(${ids})) order by ${table.id} for no key update`
 
 /** Moves references in one flight; answers with how many the caller sees. */
 async function move(
   scope: Scope,
   type: AnyType<RecordMeta>,
-  { name, prepare, previous, next, parameters }: Move,
+  { name, note, previous, next, parameters }: Move,
 ): Promise<MovedReferences[]> {
   const referrers = referrersTo(type.table)
   const at = scope.clock().toISOString()
   const statements = referrers.map((referrer) => {
     const { type: kind, property } = referrer
     const level = levelOf(scope, kind.permission('read'))
-    const preparing = kind.prepared(`prepare ${name} ${type.object} ${property}`, () =>
-      statement<unknown>(`${kind.plural}.prepare_${name}`, prepare(referrer)),
-    )
     const moving = kind.prepared(`${name} ${type.object} ${property} ${level}`, () => {
       const visible = level ? within(kind.table, level) : sql`false`
       return statement<Moved>(`${kind.plural}.${name}`, moveQuery(referrer, previous, next, visible))
@@ -115,14 +84,20 @@ async function move(
       ...{ property, at, eventType: `${kind.object}.updated`, eventObject: kind.object },
       ...{ eventCause: scope.cause, eventRequestId: scope.requestId },
     }
-    return { preparing: preparing(values), moving: moving(values) }
+    const noting =
+      note &&
+      kind.prepared(`note ${type.object} ${property}`, () =>
+        statement<unknown>(`${kind.plural}.note_references`, note(referrer)),
+      )
+    return { noting: noting ? [noting(values)] : [], moving: moving(values) }
   })
   const answers = await scope.db.all(
-    ...statements.map(({ preparing }) => preparing),
+    ...statements.flatMap(({ noting }) => noting),
     ...statements.map(({ moving }) => moving),
   )
+  const moves = answers.slice(-referrers.length)
   return referrers.flatMap(({ type: { object }, property }, index) => {
-    const [moved] = (answers[referrers.length + index] ?? []) as Moved[]
+    const [moved] = (moves[index] ?? []) as Moved[]
     return moved && moved.count > 0 ? [{ object, property, count: moved.count }] : []
   })
 }

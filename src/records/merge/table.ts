@@ -49,7 +49,10 @@ export const crmMergeLosers = pgTable(
   ],
 )
 
-/** The references that a merge has moved to the winner, until it is undone. */
+/**
+ * What a merge has led from a loser to the winner, until it is undone: the references of records, in columns and custom fields, the
+ * memberships in static segments (`record_id` is the segment) and the followers (`record_id` is the user).
+ */
 export const crmMergeReferences = pgTable(
   'crm_merge_references',
   {
@@ -59,6 +62,8 @@ export const crmMergeReferences = pgTable(
     property: text('property').notNull(),
     recordId: uuid('record_id').notNull(),
     loserId: uuid('loser_id').notNull(),
+    /** What a custom field had: the id of the loser, as somebody has written it. */
+    value: text('value'),
   },
   (t) => [
     primaryKey({ columns: [t.organizationId, t.mergeId, t.object, t.property, t.recordId] }),

@@ -5,15 +5,18 @@ import { violatedReference } from '../../db/errors.js'
 import { parameter, statement } from '../../db/statement.js'
 import { type Conflict, Forbidden, InvalidRequest, problem } from '../../problem.js'
 import { ifMatchHolds } from '../conditional.js'
+import { byAllDefinitions, type DefinitionsOf, holdDefinitions, OUTDATED } from '../custom-fields/definitions.js'
 import { tentatively } from '../dry-run.js'
 import type { Row } from '../fields.js'
-import { columnsOf, type RecordMeta, type RecordType } from '../record-type.js'
+import { columnsOf, type RecordMeta, type RecordType, recordTypes } from '../record-type.js'
 import { narrower, reaches, requireLevel, sameOrganization, scopeParameters } from '../scope.js'
 import { crmEvents as e } from '../table.js'
 import { type AnyType, type Changes, DuplicateValue, describeDuplicate, saveHeld } from '../write.js'
+import { type CustomReferrer, customReferrersTo, moveCustomBack } from './custom-references.js'
 import { arrayOf, serialize } from './merge.js'
 import { type Merge, mergesOf } from './merges.js'
-import { holdQuery, moveBack, selfReferrers } from './references.js'
+import { holdQuery, moveBack } from './references.js'
+import { leaveAsLosers } from './segments-and-followers.js'
 import { crmMergeLosers as l, crmMerges as m, crmMergeReferences as r } from './table.js'
 import { givenBack } from './values.js'
 
@@ -35,23 +38,26 @@ export async function unmerge<Resource extends RecordMeta>(
   const update = requireLevel(scope, type.permission('update'))
   const restore = narrower(requireLevel(scope, type.permission('read')), requireLevel(scope, type.permission('delete')))
   try {
-    return await tentatively(scope.db, dryRun, async (tx) => {
-      const found = await hold(scope, tx, type, id)
-      if (!found) return problem(404, 'not_found')
-      const { merge, changes } = found
-      const records = await recordsOf(scope, tx, type, merge)
-      const winner = records.get(merge.winnerId)
-      if (!winner) return problem(404, 'not_found')
-      const losers = merge.loserIds.flatMap((loserId) => records.get(loserId) ?? [])
-      if (!reaches(scope, update, winner) || !losers.every((loser) => reaches(scope, restore, loser)))
-        throw new Forbidden('the permissions do not reach these records')
-      if (!ifMatchHolds(ifMatch, merge.version)) return problem(412, 'version_mismatch')
-      if (merge.undoneAt !== null) return problem(409, 'already_undone')
-      const conflicts = conflictsOf(type.object, merge, records)
-      if (conflicts.length > 0) return problem(409, 'merge_outdated', { conflicts })
-      const body = { dryRun, ...(await separate(scope, tx, type, merge, changes, winner, losers)) }
-      return { status: 200 as const, body }
-    })
+    return await tentatively(scope.db, dryRun, (tx) =>
+      byAllDefinitions(scope, tx, async (definitionsOf) => {
+        const found = await hold(scope, tx, type, id, definitionsOf)
+        if (found === OUTDATED) return OUTDATED
+        if (!found) return problem(404, 'not_found')
+        const { merge } = found
+        const records = await recordsOf(scope, tx, type, merge)
+        const winner = records.get(merge.winnerId)
+        if (!winner) return problem(404, 'not_found')
+        const losers = merge.loserIds.flatMap((loserId) => records.get(loserId) ?? [])
+        if (!reaches(scope, update, winner) || !losers.every((loser) => reaches(scope, restore, loser)))
+          throw new Forbidden('the permissions do not reach these records')
+        if (!ifMatchHolds(ifMatch, merge.version)) return problem(412, 'version_mismatch')
+        if (merge.undoneAt !== null) return problem(409, 'already_undone')
+        const conflicts = conflictsOf(type.object, merge, records)
+        if (conflicts.length > 0) return problem(409, 'merge_outdated', { conflicts })
+        const body = { dryRun, ...(await separate(scope, tx, type, found, winner, losers)) }
+        return { status: 200 as const, body }
+      }),
+    )
   } catch (error) {
     if (error instanceof DuplicateValue) {
       const { conflicts } = (await describeDuplicate(scope, error)).body
@@ -63,22 +69,33 @@ export async function unmerge<Resource extends RecordMeta>(
   }
 }
 
-/** The merge, with what it changed about the winner; it and its records are held. Undefined when the caller cannot see it. */
+/** A merge, with what it changed about the winner, and the custom fields that may refer to it. */
+type Found = { merge: Merge; changes: Changes; customReferrers: readonly CustomReferrer[] }
+
+/** Holds the records of a merge and those that it has moved, then the definitions. Undefined when the caller cannot see the merge. */
 async function hold<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
   type: AnyType<Resource>,
   id: string,
-): Promise<{ merge: Merge; changes: Changes } | undefined> {
+  definitionsOf: DefinitionsOf,
+): Promise<Found | undefined | typeof OUTDATED> {
   const merges = mergesOf(type)
   const level = requireLevel(scope, type.permission('read'))
-  const holding = type.prepared('hold for unmerge', () => {
-    const children = sql`select ${r.recordId} from ${r} where ${sameOrganization(r)} and ${r.mergeId} = ${parameter('id')}::uuid and ${r.object} = ${type.object}`
-    const ids = sql`select ${m.winnerId} from ${m} where ${sameOrganization(m)} and ${m.id} = ${parameter('id')}::uuid
-      union all select ${l.loserId} from ${l} where ${sameOrganization(l)} and ${l.mergeId} = ${parameter('id')}::uuid
-      ${selfReferrers(type).length > 0 ? sql`union all ${children}` : sql``}`
-    return statement(`${type.plural}.hold`, holdQuery(type, ids))
-  })
+  const holdings = recordTypes.map((kind) =>
+    kind.prepared(`hold for unmerge ${type.object}`, () => {
+      const moved = sql`select ${r.recordId} from ${r} where ${sameOrganization(r)} and ${r.mergeId} = ${parameter('id')}::uuid and ${r.object} = ${kind.object}`
+      const group = sql`select ${m.winnerId} from ${m} where ${sameOrganization(m)} and ${m.id} = ${parameter('id')}::uuid
+        union all select ${l.loserId} from ${l} where ${sameOrganization(l)} and ${l.mergeId} = ${parameter('id')}::uuid union all `
+      const held = holdQuery(kind, sql`${kind.table === type.table ? group : sql``}${moved}`)
+      return statement<unknown>(`${kind.plural}.hold`, sql`select count(*) from (${held}) held`)
+    }),
+  )
+  const definitions = holdDefinitions(
+    scope,
+    recordTypes.map(({ object }) => object),
+    definitionsOf,
+  )
   const find = merges.prepared(`unmerge ${level}`, () =>
     statement<Row & { changes: Changes | null }>(
       'merges.find',
@@ -88,8 +105,16 @@ async function hold<Resource extends RecordMeta>(
     ),
   )
   const parameters = { ...scopeParameters(scope), id }
-  const [, , [row]] = await tx.all(serialize(parameters), holding(parameters), find(parameters))
-  return row && { merge: merges.toResource(row), changes: row.changes ?? {} }
+  // All leave in one flight.
+  const [, , revisions, [row]] = await Promise.all([
+    tx.run(serialize(parameters)),
+    tx.all(...holdings.map((each) => each(parameters))),
+    tx.run(definitions.bound),
+    tx.run(find(parameters)),
+  ])
+  if (!definitions.areCurrent(revisions)) return OUTDATED
+  const customReferrers = customReferrersTo(type.object, definitionsOf)
+  return row && { merge: merges.toResource(row), changes: row.changes ?? {}, customReferrers }
 }
 
 /** The records of a merge, wherever they are. */
@@ -130,22 +155,25 @@ async function separate<Resource extends RecordMeta>(
   requested: Scope,
   tx: Executor,
   type: AnyType<Resource>,
-  merge: Merge,
-  changes: Changes,
+  { merge, changes, customReferrers }: Found,
   before: Resource,
   deleted: readonly Resource[],
 ) {
   const now = requested.clock()
   const scope: Scope = { ...requested, db: tx, cause: 'unmerge', clock: () => now }
   const undoneAt = now.toISOString()
-  // First the winner: a loser may take back a value that must be unique.
+  const parameters = { mergeId: merge.id, winnerId: merge.winnerId }
+  // First what refers to the winner, then the winner, then the losers: each may take back a value that must be unique.
+  const references = [
+    ...(await moveBack(scope, type, parameters)),
+    ...(await moveCustomBack(scope, tx, type.object, customReferrers, parameters)),
+    ...(await leaveAsLosers(scope, tx, { ...parameters, mergedAt: merge.mergedAt })),
+  ]
   const { record, kept } = givenBack(type, before, changes)
   const winner = await saveHeld(scope, tx, type, 'updated', before, record)
   const losers: Resource[] = []
   for (const loser of deleted)
     losers.push(await saveHeld(scope, tx, type, 'restored', loser, { ...loser, deletedAt: null }))
-  const parameters = { mergeId: merge.id, winnerId: winner.id }
-  const references = await moveBack(scope, type, parameters)
   const told = { ...scopeParameters(scope), ...parameters, undoneAt }
   await tx.all(finish(told), forget(told))
   const undone: Merge = {

@@ -30,7 +30,8 @@ const unitOf = ({ follows }: AnyType<RecordMeta>, name: string): string[] => [
 /**
  * The winner with the values that it gets from the losers.
  *
- * @param isUsable whether a value may become the winner's: a reference must not lead to the winner itself
+ * @param isUsable whether the value of a property, or of a custom field as `customFields.key`, may become the winner's: a reference must
+ *   not lead to the winner itself
  * @throws InvalidRequest when a choice is about nothing, or there is more than a record can hold
  */
 export function mergedValues<Resource extends RecordMeta>(
@@ -45,7 +46,7 @@ export function mergedValues<Resource extends RecordMeta>(
   for (const name of writableOf(type)) {
     const choice = choices[name]
     if (name === 'customFields') {
-      merged.customFields = mergedCustomFields(records, typeof choice === 'object' ? choice : {})
+      merged.customFields = mergedCustomFields(records, typeof choice === 'object' ? choice : {}, isUsable)
     } else if (name in UNITED && choice === undefined) {
       const united = unitedLists(name, records)
       if (united.length > 0) merged[name] = united
@@ -81,14 +82,22 @@ function unitedLists(name: string, records: readonly Values[]): unknown[] {
   return united
 }
 
-function mergedCustomFields(records: readonly RecordMeta[], choices: Readonly<Record<string, string>>): Values {
+function mergedCustomFields(
+  records: readonly RecordMeta[],
+  choices: Readonly<Record<string, string>>,
+  isUsable: (property: string, value: unknown) => boolean,
+): Values {
   const keys = new Set(records.flatMap(({ customFields }) => Object.keys(customFields)))
   const unknown = Object.keys(choices).filter((key) => !keys.has(key))
   if (unknown.length > 0) throw new InvalidRequest(...unknown.slice(0, 100).map(unknownField))
   const values = [...keys].flatMap((key): [string, unknown][] => {
     const chosen = Object.hasOwn(choices, key) ? records.find(({ id }) => id === choices[key]) : undefined
-    const source = chosen ?? records.find(({ customFields }) => !isEmpty(own(customFields, key))) ?? records[0]
-    const value = source && own(source.customFields, key)
+    const usable = ({ customFields }: RecordMeta) => {
+      const value = own(customFields, key)
+      return isUsable(`customFields.${key}`, value) ? value : undefined
+    }
+    const source = chosen ?? records.find((record) => !isEmpty(usable(record))) ?? records[0]
+    const value = source && usable(source)
     return value === undefined ? [] : [[key, value]]
   })
   if (values.length > MAX_CUSTOM_FIELDS) {

@@ -1,0 +1,1 @@
+ALTER TABLE "crm_merge_references" ADD COLUMN "value" text;
