@@ -359,8 +359,8 @@ async function saveBy<Resource extends RecordMeta>(
   next: Resource,
   values: 'new' | 'held' = 'new',
 ): Promise<Resource | typeof OUTDATED> {
-  assertCustomFields(next.customFields)
   const changes = changesBetween(type, before, type.toResource(type.toRow(next)))
+  if (changes.customFields) assertCustomFields(next.customFields)
   if (Object.keys(changes).length === 0 && next.deletedAt === before.deletedAt) return before
   next.version = before.version + 1
   next.updatedAt = scope.clock().toISOString()

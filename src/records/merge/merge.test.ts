@@ -471,6 +471,12 @@ describe('refusals', () => {
       await create(accounts, { name: 'L', customFields: customFields('l') }),
     ]
     await refuses(() => send(accounts, big), '/fields/customFields', 'max_bytes')
+    const keys = (word: string) => Object.fromEntries(Array.from({ length: 101 }, (_, index) => [`${word}${index}`, 1]))
+    const many = [
+      await create(accounts, { name: 'W', customFields: keys('w') }),
+      await create(accounts, { name: 'L', customFields: keys('l') }),
+    ]
+    await refuses(() => send(accounts, many), '/fields/customFields', 'max_properties')
     const lead = [await create(leads, { lastName: 'W' }), await create(leads, { email: 'l@x.example' })]
     const fields = { lastName: lead[1]?.id, email: lead[0]?.id }
     await refuses(() => send(leads, lead, { fields }), '/fields', 'lead_identity')

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Fault, InvalidRequest } from '../../problem.js'
+import { MAX_CUSTOM_FIELDS } from '../custom-fields.js'
 import type { RecordMeta } from '../record-type.js'
 import { type AnyType, BOOKKEEPING, type Changes } from '../write.js'
 
@@ -8,9 +9,8 @@ type Values = Record<string, unknown>
 /** For a property, and for each custom field, the id of the record whose value wins. */
 export type Choices = Readonly<Record<string, string | Readonly<Record<string, string>> | undefined>>
 
-/** Lists without order, which are united, and how long they may be; as in the schemas `Tags`, `ExternalIds` and `CustomFields`. */
+/** Lists without order, which are united, and how long they may be; as in the schemas `Tags` and `ExternalIds`. */
 const UNITED: Readonly<Record<string, number>> = { tags: 50, externalIds: 20 }
-const MAX_CUSTOM_FIELDS = 200
 
 const isEmpty = (value: unknown): boolean =>
   value === null || value === undefined || value === '' || (Array.isArray(value) && value.length === 0)
