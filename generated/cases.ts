@@ -13,6 +13,7 @@ import { cases as search } from '../src/modules/search/cases.js'
 import { cases as customFields } from '../src/modules/custom-fields/cases.js'
 import { cases as views } from '../src/modules/views/cases.js'
 import { cases as segments } from '../src/modules/segments/cases.js'
+import { cases as tags } from '../src/modules/tags/cases.js'
 import { cases as pipelines } from '../src/modules/pipelines/cases.js'
 import { cases as health } from '../src/modules/health/cases.js'
 
@@ -34,6 +35,7 @@ const searchCases: Exactly<typeof search, Cases<'search'>> = search
 const customFieldsCases: Exactly<typeof customFields, Cases<'custom-fields'>> = customFields
 const viewsCases: Exactly<typeof views, Cases<'views'>> = views
 const segmentsCases: Exactly<typeof segments, Cases<'segments'>> = segments
+const tagsCases: Exactly<typeof tags, Cases<'tags'>> = tags
 const pipelinesCases: Exactly<typeof pipelines, Cases<'pipelines'>> = pipelines
 const healthCases: Exactly<typeof health, Cases<'health'>> = health
 
@@ -51,6 +53,7 @@ export const cases = {
   'custom-fields': customFieldsCases,
   views: viewsCases,
   segments: segmentsCases,
+  tags: tagsCases,
   pipelines: pipelinesCases,
   health: healthCases,
 }

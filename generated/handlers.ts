@@ -13,6 +13,7 @@ import { handlers as search } from '../src/modules/search/handlers.js'
 import { handlers as customFields } from '../src/modules/custom-fields/handlers.js'
 import { handlers as views } from '../src/modules/views/handlers.js'
 import { handlers as segments } from '../src/modules/segments/handlers.js'
+import { handlers as tags } from '../src/modules/tags/handlers.js'
 import { handlers as pipelines } from '../src/modules/pipelines/handlers.js'
 import { handlers as health } from '../src/modules/health/handlers.js'
 
@@ -109,6 +110,8 @@ export interface AccountsHandlers {
   followAccount: Handler<'followAccount'>
   /** Stop following an account. `DELETE /api/v1/accounts/{accountId}/followers/me` */
   unfollowAccount: Handler<'unfollowAccount'>
+  /** Tag an account. `POST /api/v1/accounts/{accountId}/tags` */
+  changeAccountTags: Handler<'changeAccountTags'>
   /** List deleted accounts. `GET /api/v1/recycle-bin/accounts` */
   listDeletedAccounts: Handler<'listDeletedAccounts'>
   /** Merge accounts. `POST /api/v1/accounts/merge` */
@@ -166,6 +169,8 @@ export interface ContactsHandlers {
   followContact: Handler<'followContact'>
   /** Stop following a contact. `DELETE /api/v1/contacts/{contactId}/followers/me` */
   unfollowContact: Handler<'unfollowContact'>
+  /** Tag a contact. `POST /api/v1/contacts/{contactId}/tags` */
+  changeContactTags: Handler<'changeContactTags'>
   /** List deleted contacts. `GET /api/v1/recycle-bin/contacts` */
   listDeletedContacts: Handler<'listDeletedContacts'>
   /** Merge contacts. `POST /api/v1/contacts/merge` */
@@ -223,6 +228,8 @@ export interface LeadsHandlers {
   followLead: Handler<'followLead'>
   /** Stop following a lead. `DELETE /api/v1/leads/{leadId}/followers/me` */
   unfollowLead: Handler<'unfollowLead'>
+  /** Tag a lead. `POST /api/v1/leads/{leadId}/tags` */
+  changeLeadTags: Handler<'changeLeadTags'>
   /** List deleted leads. `GET /api/v1/recycle-bin/leads` */
   listDeletedLeads: Handler<'listDeletedLeads'>
   /** Merge leads. `POST /api/v1/leads/merge` */
@@ -282,6 +289,8 @@ export interface OpportunitiesHandlers {
   followOpportunity: Handler<'followOpportunity'>
   /** Stop following an opportunity. `DELETE /api/v1/opportunities/{opportunityId}/followers/me` */
   unfollowOpportunity: Handler<'unfollowOpportunity'>
+  /** Tag a deal. `POST /api/v1/opportunities/{opportunityId}/tags` */
+  changeOpportunityTags: Handler<'changeOpportunityTags'>
   /** List deleted opportunities. `GET /api/v1/recycle-bin/opportunities` */
   listDeletedOpportunities: Handler<'listDeletedOpportunities'>
   /** Merge opportunities. `POST /api/v1/opportunities/merge` */
@@ -342,6 +351,15 @@ export interface SegmentsHandlers {
   changeSegmentMembers: Handler<'changeSegmentMembers'>
 }
 
+export interface TagsHandlers {
+  /** List tags. `GET /api/v1/tags` */
+  listTags: Handler<'listTags'>
+  /** Rename a tag. `PATCH /api/v1/tags/{tag}` */
+  renameTag: Handler<'renameTag'>
+  /** Delete a tag. `DELETE /api/v1/tags/{tag}` */
+  deleteTag: Handler<'deleteTag'>
+}
+
 export interface PipelinesHandlers {
   /** List pipelines. `GET /api/v1/pipelines` */
   listPipelines: Handler<'listPipelines'>
@@ -354,7 +372,7 @@ export interface HealthHandlers {
   getLiveness: Handler<'getLiveness'>
 }
 
-export interface Handlers extends AuthHandlers, MeHandlers, OrganizationHandlers, UsersHandlers, AccountsHandlers, ContactsHandlers, LeadsHandlers, OpportunitiesHandlers, SearchHandlers, CustomFieldsHandlers, ViewsHandlers, SegmentsHandlers, PipelinesHandlers, HealthHandlers {}
+export interface Handlers extends AuthHandlers, MeHandlers, OrganizationHandlers, UsersHandlers, AccountsHandlers, ContactsHandlers, LeadsHandlers, OpportunitiesHandlers, SearchHandlers, CustomFieldsHandlers, ViewsHandlers, SegmentsHandlers, TagsHandlers, PipelinesHandlers, HealthHandlers {}
 
 /** Refuses a module that lacks a handler, or has one that the contract does not declare. */
 type Exactly<Module extends Declared, Declared> =
@@ -372,6 +390,7 @@ const searchHandlers: Exactly<typeof search, SearchHandlers> = search
 const customFieldsHandlers: Exactly<typeof customFields, CustomFieldsHandlers> = customFields
 const viewsHandlers: Exactly<typeof views, ViewsHandlers> = views
 const segmentsHandlers: Exactly<typeof segments, SegmentsHandlers> = segments
+const tagsHandlers: Exactly<typeof tags, TagsHandlers> = tags
 const pipelinesHandlers: Exactly<typeof pipelines, PipelinesHandlers> = pipelines
 const healthHandlers: Exactly<typeof health, HealthHandlers> = health
 
@@ -389,6 +408,7 @@ export const handlers: Handlers = {
   ...customFieldsHandlers,
   ...viewsHandlers,
   ...segmentsHandlers,
+  ...tagsHandlers,
   ...pipelinesHandlers,
   ...healthHandlers,
 }

@@ -18134,7 +18134,326 @@ return json + JSON_STR_END_OBJECT
       }
     
 
+      // "TagUse#"
+      function anonymous180 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_object_851 = obj["object"]
+      if (value_object_851 !== undefined) {
+        json += "{\"object\":"
+        
+        if (typeof value_object_851 !== 'string') {
+          if (value_object_851 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_851 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_851.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_851 instanceof RegExp) {
+            json += asString(value_object_851.source)
+          } else {
+            json += asString(value_object_851.toString())
+          }
+        } else {
+          json += asString(value_object_851)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_count_852 = obj["count"]
+      if (value_count_852 !== undefined) {
+        json += ",\"count\":"
+        json += asInteger(value_count_852)
+      } else {
+        throw new Error('"count" is required!')
+      }
+      
+      const value_isExact_853 = obj["isExact"]
+      if (value_isExact_853 !== undefined) {
+        json += ",\"isExact\":"
+        json += asBoolean(value_isExact_853)
+      } else {
+        throw new Error('"isExact" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
     function anonymous179 (obj) {
+      // "UsedTag#/properties/uses"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'UsedTag#/properties/uses' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous180(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous180(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "UsedTag#"
+      function anonymous178 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_name_848 = obj["name"]
+      if (value_name_848 !== undefined) {
+        json += "{\"name\":"
+        
+        if (typeof value_name_848 !== 'string') {
+          if (value_name_848 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_848 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_848.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_848 instanceof RegExp) {
+            json += asString(value_name_848.source)
+          } else {
+            json += asString(value_name_848.toString())
+          }
+        } else {
+          json += asString(value_name_848)
+        }
+        
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_uses_849 = obj["uses"]
+      if (value_uses_849 !== undefined) {
+        json += ",\"uses\":"
+        json += anonymous179(value_uses_849)
+      } else {
+        throw new Error('"uses" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous177 (obj) {
+      // "UsedTagList#/properties/data"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'UsedTagList#/properties/data' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous178(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous178(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "UsedTagList#"
+      function anonymous176 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_data_846 = obj["data"]
+      if (value_data_846 !== undefined) {
+        json += "{\"data\":"
+        json += anonymous177(value_data_846)
+      } else {
+        throw new Error('"data" is required!')
+      }
+      
+      const value_page_854 = obj["page"]
+      if (value_page_854 !== undefined) {
+        json += ",\"page\":"
+        json += anonymous21(value_page_854)
+      } else {
+        throw new Error('"page" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+      // "ChangedRecords#"
+      function anonymous183 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_object_861 = obj["object"]
+      if (value_object_861 !== undefined) {
+        json += "{\"object\":"
+        
+        if (typeof value_object_861 !== 'string') {
+          if (value_object_861 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_object_861 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_861.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_861 instanceof RegExp) {
+            json += asString(value_object_861.source)
+          } else {
+            json += asString(value_object_861.toString())
+          }
+        } else {
+          json += asString(value_object_861)
+        }
+        
+      } else {
+        throw new Error('"object" is required!')
+      }
+      
+      const value_count_862 = obj["count"]
+      if (value_count_862 !== undefined) {
+        json += ",\"count\":"
+        json += asInteger(value_count_862)
+      } else {
+        throw new Error('"count" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous182 (obj) {
+      // "TagChange#/properties/changed"
+      let json = ''
+  
+    if (obj === null) return JSON_STR_EMPTY_ARRAY
+    if (!Array.isArray(obj)) {
+      throw new TypeError("The value of 'TagChange#/properties/changed' does not match schema definition.")
+    }
+    const arrayLength = obj.length
+  
+    json += JSON_STR_BEGIN_ARRAY
+  
+      if (arrayLength > 0) {
+        const value = obj[0]
+        json += anonymous183(value)
+        for (let i = 1; i < arrayLength; i++) {
+          json += JSON_STR_COMMA
+          const value = obj[i]
+          json += anonymous183(value)
+        }
+      }
+      return json + JSON_STR_END_ARRAY
+    }
+
+      // "TagChange#"
+      function anonymous181 (input) {
+        const obj = (input && typeof input.toJSON === 'function')
+    ? input.toJSON()
+    : input
+  
+        if (obj === null) return JSON_STR_EMPTY_OBJECT
+        let json = ''
+
+        
+      const value_dryRun_857 = obj["dryRun"]
+      if (value_dryRun_857 !== undefined) {
+        json += "{\"dryRun\":"
+        json += asBoolean(value_dryRun_857)
+      } else {
+        throw new Error('"dryRun" is required!')
+      }
+      
+      const value_name_858 = obj["name"]
+      if (value_name_858 !== undefined) {
+        json += ",\"name\":"
+        
+          if (value_name_858 === null) {
+            json += JSON_STR_NULL
+          }
+          
+          else if(
+            typeof value_name_858 === "string" ||
+            value_name_858 === null ||
+            value_name_858 instanceof Date ||
+            value_name_858 instanceof RegExp ||
+            (
+              typeof value_name_858 === "object" &&
+              typeof value_name_858.toString === "function" &&
+              value_name_858.toString !== Object.prototype.toString
+            )
+          ) {
+            
+        if (typeof value_name_858 !== 'string') {
+          if (value_name_858 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_name_858 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_858.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_858 instanceof RegExp) {
+            json += asString(value_name_858.source)
+          } else {
+            json += asString(value_name_858.toString())
+          }
+        } else {
+          json += asString(value_name_858)
+        }
+        
+          }
+        
+    else throw new TypeError("The value of 'TagChange#/properties/name' does not match schema definition.")
+  
+      } else {
+        throw new Error('"name" is required!')
+      }
+      
+      const value_changed_859 = obj["changed"]
+      if (value_changed_859 !== undefined) {
+        json += ",\"changed\":"
+        json += anonymous182(value_changed_859)
+      } else {
+        throw new Error('"changed" is required!')
+      }
+      
+return json + JSON_STR_END_OBJECT
+
+      }
+    
+
+    function anonymous187 (obj) {
       // "Pipeline#/properties/stages"
       let json = ''
   
@@ -18171,7 +18490,7 @@ return json + JSON_STR_END_OBJECT
     }
 
       // "Pipeline#"
-      function anonymous178 (input) {
+      function anonymous186 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -18180,70 +18499,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_848 = obj["id"]
-      if (value_id_848 !== undefined) {
+      const value_id_867 = obj["id"]
+      if (value_id_867 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_848 !== 'string') {
-          if (value_id_848 === null) {
+        if (typeof value_id_867 !== 'string') {
+          if (value_id_867 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_848 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_848.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_848 instanceof RegExp) {
-            json += asString(value_id_848.source)
+          } else if (value_id_867 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_867.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_867 instanceof RegExp) {
+            json += asString(value_id_867.source)
           } else {
-            json += asString(value_id_848.toString())
+            json += asString(value_id_867.toString())
           }
         } else {
-          json += asString(value_id_848)
+          json += asString(value_id_867)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_849 = obj["name"]
-      if (value_name_849 !== undefined) {
+      const value_name_868 = obj["name"]
+      if (value_name_868 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_849 !== 'string') {
-          if (value_name_849 === null) {
+        if (typeof value_name_868 !== 'string') {
+          if (value_name_868 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_849 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_849.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_849 instanceof RegExp) {
-            json += asString(value_name_849.source)
+          } else if (value_name_868 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_868.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_868 instanceof RegExp) {
+            json += asString(value_name_868.source)
           } else {
-            json += asString(value_name_849.toString())
+            json += asString(value_name_868.toString())
           }
         } else {
-          json += asString(value_name_849)
+          json += asString(value_name_868)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_850 = obj["isDefault"]
-      if (value_isDefault_850 !== undefined) {
+      const value_isDefault_869 = obj["isDefault"]
+      if (value_isDefault_869 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_850)
+        json += asBoolean(value_isDefault_869)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_851 = obj["position"]
-      if (value_position_851 !== undefined) {
+      const value_position_870 = obj["position"]
+      if (value_position_870 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_851)
+        json += asInteger(value_position_870)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_852 = obj["stages"]
-      if (value_stages_852 !== undefined) {
+      const value_stages_871 = obj["stages"]
+      if (value_stages_871 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous179(value_stages_852)
+        json += anonymous187(value_stages_871)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -18253,7 +18572,7 @@ return json + JSON_STR_END_OBJECT
       }
     
 
-    function anonymous177 (obj) {
+    function anonymous185 (obj) {
       // "PipelineList#/properties/data"
       let json = ''
   
@@ -18267,18 +18586,18 @@ return json + JSON_STR_END_OBJECT
   
       if (arrayLength > 0) {
         const value = obj[0]
-        json += anonymous178(value)
+        json += anonymous186(value)
         for (let i = 1; i < arrayLength; i++) {
           json += JSON_STR_COMMA
           const value = obj[i]
-          json += anonymous178(value)
+          json += anonymous186(value)
         }
       }
       return json + JSON_STR_END_ARRAY
     }
 
       // "PipelineList#"
-      function anonymous176 (input) {
+      function anonymous184 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -18287,10 +18606,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_846 = obj["data"]
-      if (value_data_846 !== undefined) {
+      const value_data_865 = obj["data"]
+      if (value_data_865 !== undefined) {
         json += "{\"data\":"
-        json += anonymous177(value_data_846)
+        json += anonymous185(value_data_865)
       } else {
         throw new Error('"data" is required!')
       }
@@ -18301,7 +18620,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#/properties/dependencies"
-      function anonymous181 (input) {
+      function anonymous189 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -18310,44 +18629,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_858 = obj["database"]
-      if (value_database_858 !== undefined) {
+      const value_database_877 = obj["database"]
+      if (value_database_877 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_858 !== 'string') {
-          if (value_database_858 === null) {
+        if (typeof value_database_877 !== 'string') {
+          if (value_database_877 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_858 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_858.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_858 instanceof RegExp) {
-            json += asString(value_database_858.source)
+          } else if (value_database_877 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_877.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_877 instanceof RegExp) {
+            json += asString(value_database_877.source)
           } else {
-            json += asString(value_database_858.toString())
+            json += asString(value_database_877.toString())
           }
         } else {
-          json += asString(value_database_858)
+          json += asString(value_database_877)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_859 = obj["redis"]
-      if (value_redis_859 !== undefined) {
+      const value_redis_878 = obj["redis"]
+      if (value_redis_878 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_859 !== 'string') {
-          if (value_redis_859 === null) {
+        if (typeof value_redis_878 !== 'string') {
+          if (value_redis_878 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_859 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_859.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_859 instanceof RegExp) {
-            json += asString(value_redis_859.source)
+          } else if (value_redis_878 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_878.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_878 instanceof RegExp) {
+            json += asString(value_redis_878.source)
           } else {
-            json += asString(value_redis_859.toString())
+            json += asString(value_redis_878.toString())
           }
         } else {
-          json += asString(value_redis_859)
+          json += asString(value_redis_878)
         }
         
       } else {
@@ -18360,7 +18679,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Health#"
-      function anonymous180 (input) {
+      function anonymous188 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -18369,32 +18688,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_855 = obj["status"]
-      if (value_status_855 !== undefined) {
+      const value_status_874 = obj["status"]
+      if (value_status_874 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_855 !== 'string') {
-          if (value_status_855 === null) {
+        if (typeof value_status_874 !== 'string') {
+          if (value_status_874 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_855 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_855.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_855 instanceof RegExp) {
-            json += asString(value_status_855.source)
+          } else if (value_status_874 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_874.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_874 instanceof RegExp) {
+            json += asString(value_status_874.source)
           } else {
-            json += asString(value_status_855.toString())
+            json += asString(value_status_874.toString())
           }
         } else {
-          json += asString(value_status_855)
+          json += asString(value_status_874)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_856 = obj["dependencies"]
-      if (value_dependencies_856 !== undefined) {
+      const value_dependencies_875 = obj["dependencies"]
+      if (value_dependencies_875 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous181(value_dependencies_856)
+        json += anonymous189(value_dependencies_875)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -18405,7 +18724,7 @@ return json + JSON_STR_END_OBJECT
     
 
       // "Liveness#"
-      function anonymous182 (input) {
+      function anonymous190 (input) {
         const obj = (input && typeof input.toJSON === 'function')
     ? input.toJSON()
     : input
@@ -18414,8 +18733,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_862 = obj["status"]
-      if (value_status_862 !== undefined) {
+      const value_status_881 = obj["status"]
+      if (value_status_881 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {
@@ -18735,19 +19054,29 @@ return {
     json += anonymous175(value)
     return json
   },
-  listPipelines_200: (value) => {
+  listTags_200: (value) => {
     let json = ''
     json += anonymous176(value)
     return json
   },
+  renameTag_200: (value) => {
+    let json = ''
+    json += anonymous181(value)
+    return json
+  },
+  listPipelines_200: (value) => {
+    let json = ''
+    json += anonymous184(value)
+    return json
+  },
   getHealth_200: (value) => {
     let json = ''
-    json += anonymous180(value)
+    json += anonymous188(value)
     return json
   },
   getLiveness_200: (value) => {
     let json = ''
-    json += anonymous182(value)
+    json += anonymous190(value)
     return json
   },
 }
@@ -18796,6 +19125,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, R
   listAccountFollowers: { 200: { 'application/json': bodies.listAccountFollowers_200 } },
   followAccount: {},
   unfollowAccount: {},
+  changeAccountTags: { 200: { 'application/json': bodies.createAccount_201 } },
   listDeletedAccounts: { 200: { 'application/json': bodies.listAccounts_200, 'application/vnd.zenith.partial+json': bodies.listAccounts_200_partial } },
   mergeAccounts: { 200: { 'application/json': bodies.mergeAccounts_200 } },
   listAccountMerges: { 200: { 'application/json': bodies.listAccountMerges_200 } },
@@ -18821,6 +19151,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, R
   listContactFollowers: { 200: { 'application/json': bodies.listAccountFollowers_200 } },
   followContact: {},
   unfollowContact: {},
+  changeContactTags: { 200: { 'application/json': bodies.createContact_201 } },
   listDeletedContacts: { 200: { 'application/json': bodies.listContacts_200, 'application/vnd.zenith.partial+json': bodies.listContacts_200_partial } },
   mergeContacts: { 200: { 'application/json': bodies.mergeContacts_200 } },
   listContactMerges: { 200: { 'application/json': bodies.listAccountMerges_200 } },
@@ -18846,6 +19177,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, R
   listLeadFollowers: { 200: { 'application/json': bodies.listAccountFollowers_200 } },
   followLead: {},
   unfollowLead: {},
+  changeLeadTags: { 200: { 'application/json': bodies.createLead_201 } },
   listDeletedLeads: { 200: { 'application/json': bodies.listLeads_200, 'application/vnd.zenith.partial+json': bodies.listLeads_200_partial } },
   mergeLeads: { 200: { 'application/json': bodies.mergeLeads_200 } },
   listLeadMerges: { 200: { 'application/json': bodies.listAccountMerges_200 } },
@@ -18872,6 +19204,7 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, R
   listOpportunityFollowers: { 200: { 'application/json': bodies.listAccountFollowers_200 } },
   followOpportunity: {},
   unfollowOpportunity: {},
+  changeOpportunityTags: { 200: { 'application/json': bodies.createOpportunity_201 } },
   listDeletedOpportunities: { 200: { 'application/json': bodies.listOpportunities_200, 'application/vnd.zenith.partial+json': bodies.listOpportunities_200_partial } },
   mergeOpportunities: { 200: { 'application/json': bodies.mergeOpportunities_200 } },
   listOpportunityMerges: { 200: { 'application/json': bodies.listAccountMerges_200 } },
@@ -18903,6 +19236,9 @@ export const serializers: Readonly<Record<OperationId, Readonly<Record<number, R
   listSegmentContacts: { 200: { 'application/json': bodies.listContacts_200, 'application/vnd.zenith.partial+json': bodies.listContacts_200_partial } },
   listSegmentLeads: { 200: { 'application/json': bodies.listLeads_200, 'application/vnd.zenith.partial+json': bodies.listLeads_200_partial } },
   listSegmentOpportunities: { 200: { 'application/json': bodies.listOpportunities_200, 'application/vnd.zenith.partial+json': bodies.listOpportunities_200_partial } },
+  listTags: { 200: { 'application/json': bodies.listTags_200 } },
+  renameTag: { 200: { 'application/json': bodies.renameTag_200 } },
+  deleteTag: { 200: { 'application/json': bodies.renameTag_200 } },
   listPipelines: { 200: { 'application/json': bodies.listPipelines_200 } },
   getHealth: { 200: { 'application/json': bodies.getHealth_200 }, 503: { 'application/json': bodies.getHealth_200 } },
   getLiveness: { 200: { 'application/json': bodies.getLiveness_200 } },

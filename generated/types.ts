@@ -711,6 +711,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/accounts/{accountId}/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tag an account
+         * @description Adds tags to an account and takes others off, and leaves the rest alone, whoever changes it meanwhile. Repeating it changes nothing.
+         *
+         *     Requires the scope `accounts:update`.
+         */
+        post: operations["changeAccountTags"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/recycle-bin/accounts": {
         parameters: {
             query?: never;
@@ -1218,6 +1240,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/contacts/{contactId}/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tag a contact
+         * @description Adds tags to a contact and takes others off, and leaves the rest alone, whoever changes it meanwhile. Repeating it changes nothing.
+         *
+         *     Requires the scope `contacts:update`.
+         */
+        post: operations["changeContactTags"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/recycle-bin/contacts": {
         parameters: {
             query?: never;
@@ -1720,6 +1764,28 @@ export interface paths {
          *     Requires the scope `leads:read`.
          */
         delete: operations["unfollowLead"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/leads/{leadId}/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tag a lead
+         * @description Adds tags to a lead and takes others off, and leaves the rest alone, whoever changes it meanwhile. Repeating it changes nothing.
+         *
+         *     Requires the scope `leads:update`.
+         */
+        post: operations["changeLeadTags"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2249,6 +2315,28 @@ export interface paths {
          *     Requires the scope `opportunities:read`.
          */
         delete: operations["unfollowOpportunity"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/opportunities/{opportunityId}/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tag a deal
+         * @description Adds tags to a deal and takes others off, and leaves the rest alone, whoever changes it meanwhile. Repeating it changes nothing.
+         *
+         *     Requires the scope `opportunities:update`.
+         */
+        post: operations["changeOpportunityTags"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2825,6 +2913,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List tags
+         * @description A page of the tags that records have, by name, and how many records of each kind have them: live records that the caller may read. A tag begins to exist with the first record that has it.
+         *
+         *     Requires the scope `tags:read`.
+         */
+        get: operations["listTags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tags/{tag}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a tag
+         * @description Takes a tag off every live record that has it. Each record gets a version and an event, as by a change of its own. At most 2,000 records at once. Takes the right to change all records.
+         *
+         *     Requires the scope `tags:manage`.
+         */
+        delete: operations["deleteTag"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename a tag
+         * @description Gives a tag another name in every live record that has it. Where a record has the other tag already, it keeps one of the two. Each record gets a version and an event, as by a change of its own. At most 2,000 records at once. Takes the right to change all records.
+         *
+         *     Requires the scope `tags:manage`.
+         */
+        patch: operations["renameTag"];
+        trace?: never;
+    };
     "/pipelines": {
         parameters: {
             query?: never;
@@ -3190,8 +3328,10 @@ export interface components {
         AccountExpand: ("owner" | "parentAccount" | "parentAccount.owner" | "parentAccount.parentAccount")[];
         /** @description The properties of the record that the reply is to hold, beside `id`, `version` and what `expand` asks for; all of them unless given. With names the reply is `application/vnd.zenith.partial+json`, which is sent to whoever accepts that, `application/json`, `application/*` or `*\/*`. */
         AccountPick: ("id" | "version" | "createdAt" | "createdBy" | "updatedAt" | "updatedBy" | "deletedAt" | "ownerId" | "teamId" | "tags" | "customFields" | "externalIds" | "name" | "legalName" | "domain" | "website" | "type" | "industry" | "phone" | "email" | "numberOfEmployees" | "annualRevenue" | "description" | "billingAddress" | "shippingAddress" | "parentAccountId" | "source" | "taxId" | "registrationNumber" | "linkedinUrl" | "lifecycleStage")[];
+        /** @description A label of records, compared character by character. */
+        Tag: string;
         /** @description Labels without order; no label twice. */
-        Tags: string[];
+        Tags: components["schemas"]["Tag"][];
         /**
          * @description Fields of your own: at most 32 KiB and 8 levels, stored and returned exactly. Before the organization defines custom fields for the kind of record this is any JSON object; from then on it takes the fields that are defined and not archived, with values of their types, and `getOrganizationOpenapi` says which. A patch merges into it per RFC 7396.
          * @example {
@@ -3878,6 +4018,11 @@ export interface components {
         /** @description All active users who follow a record, the first of them first. */
         FollowerList: {
             data: components["schemas"]["Follower"][];
+        };
+        /** @description The tags to add to a record, and those to take off it. */
+        TagsChange: {
+            add?: components["schemas"]["Tags"];
+            remove?: components["schemas"]["Tags"];
         };
         /** @description For each property whose value shall not be the default one, the id of the account whose value wins, even where that is none. */
         AccountMergeFields: {
@@ -6518,6 +6663,50 @@ export interface components {
              */
             removed: number;
         };
+        /** @description How many records of a kind have a tag, among those that the caller may read. */
+        TagUse: {
+            object: components["schemas"]["RecordObject"];
+            /**
+             * Format: int32
+             * @description The number; no further than 1,000 is counted.
+             */
+            count: number;
+            /** @description Whether there are no more than that. */
+            isExact: boolean;
+        };
+        /** @description A tag that records have. */
+        UsedTag: {
+            name: components["schemas"]["Tag"];
+            /** @description Of each kind of record that has the tag. */
+            uses: components["schemas"]["TagUse"][];
+        };
+        /** @description A page of tags. */
+        UsedTagList: {
+            data: components["schemas"]["UsedTag"][];
+            page: components["schemas"]["Page"];
+        };
+        /** @description How many records of a kind changed. */
+        ChangedRecords: {
+            object: components["schemas"]["RecordObject"];
+            /**
+             * Format: int32
+             * @description The number.
+             */
+            count: number;
+        };
+        /** @description Which records a change of a tag has changed, or would change. */
+        TagChange: {
+            /** @description Whether nothing was changed. */
+            dryRun: boolean;
+            /** @description The tag that they have now; null where it was taken off them. */
+            name: string | null;
+            /** @description Of each kind of record of which some changed. */
+            changed: components["schemas"]["ChangedRecords"][];
+        };
+        /** @description What to call a tag from now on. */
+        TagUpdate: {
+            name: components["schemas"]["Tag"];
+        };
         /** @description A stage of a pipeline. */
         Stage: {
             id: components["schemas"]["Id"];
@@ -7097,6 +7286,20 @@ export interface components {
                 };
             };
         };
+        /** @description More records have the tag than one request may change. */
+        TooManyTagged: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @constant */
+                    code?: "too_many_records";
+                };
+            };
+        };
         /** @description The e-mail address and password do not belong together. Whether the address exists is not told. Or: The credential is missing, expired, revoked or not valid. Where none is needed, only one that is not a bearer token is refused. */
         InvalidCredentialsOrUnauthenticated: {
             headers: {
@@ -7375,6 +7578,8 @@ export interface components {
         ViewId: components["schemas"]["Id"];
         /** @description The id of the segment. */
         SegmentId: components["schemas"]["Id"];
+        /** @description The tag, percent-encoded. Not dots only, which no URL can end with. */
+        Tag: string;
     };
     requestBodies: never;
     headers: {
@@ -8856,6 +9061,53 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    changeAccountTags: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the account. */
+                accountId: components["parameters"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagsChange"];
+            };
+        };
+        responses: {
+            /** @description The account, with its tags. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     listDeletedAccounts: {
         parameters: {
             query?: {
@@ -9866,6 +10118,53 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    changeContactTags: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the contact. */
+                contactId: components["parameters"]["ContactId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagsChange"];
+            };
+        };
+        responses: {
+            /** @description The contact, with its tags. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -10883,6 +11182,53 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    changeLeadTags: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the lead. */
+                leadId: components["parameters"]["LeadId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagsChange"];
+            };
+        };
+        responses: {
+            /** @description The lead, with its tags. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lead"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -11952,6 +12298,53 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    changeOpportunityTags: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a retry safe. For 24 hours the same key with the same request gets the stored reply of the first one, marked `Idempotency-Replayed`; with another request it gets 422. A quoted structured-field string or a bare token. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Change the record only when its `ETag` is one of these; `*` matches any version. Otherwise 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The id of the opportunity. */
+                opportunityId: components["parameters"]["OpportunityId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagsChange"];
+            };
+        };
+        responses: {
+            /** @description The deal, with its tags. */
+            200: {
+                headers: {
+                    /** @description The version of the record as a strong validator, per RFC 9110; send it back in `If-Match` to change exactly this version. With `expand` it also stands for the records that were expanded, which only `If-None-Match` looks at. */
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Opportunity"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyKeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["IdempotencyKeyReused"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -13263,6 +13656,117 @@ export interface operations {
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["SegmentNotApplicable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listTags: {
+        parameters: {
+            query?: {
+                /** @description How many records a page holds. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the page before. It is bound to the filters and the sort order that it was made with. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Only tags that begin like this. */
+                startsWith?: components["schemas"]["Tag"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of tags. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsedTagList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    deleteTag: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: never;
+            path: {
+                /** @description The tag, percent-encoded. Not dots only, which no URL can end with. */
+                tag: components["parameters"]["Tag"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Which records have changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagChange"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["TooManyTagged"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    renameTag: {
+        parameters: {
+            query?: {
+                /** @description `true` answers with everything that would happen and changes nothing. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: never;
+            path: {
+                /** @description The tag, percent-encoded. Not dots only, which no URL can end with. */
+                tag: components["parameters"]["Tag"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["TagUpdate"];
+                "application/json": components["schemas"]["TagUpdate"];
+            };
+        };
+        responses: {
+            /** @description Which records have changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagChange"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["TooManyTagged"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];

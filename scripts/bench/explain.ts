@@ -303,13 +303,27 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
     const other = await send(caller, 'POST', path, { ...body, domain: undefined, email: undefined })
     await sendMerge(send, caller, plural, [String(other.id), String(id)])
     await sendSegments(send, caller, plural, String(id))
+    await send(caller, 'POST', `${path}/${id}/tags`, { add: [unique] })
     if (plural === 'leads') {
       await send(caller, 'POST', `${path}/${second.id}/convert`, { opportunity: { name: 'Explained' } })
     }
   }
+  await sendTags(send, caller, unique)
   for (const path of ['me', 'organization', 'pipelines', `users/${ownerId}`])
     await send(caller, 'GET', `${BASE}/${path}`)
   await send(caller, 'PATCH', `${BASE}/users/${ownerId}`, { title: unique })
+}
+
+/** The list of tags, also from a cursor on, and a tag of two records: under another name, and taken off. */
+async function sendTags(send: Send, caller: Caller, tag: string): Promise<void> {
+  const tags = [tag, `${tag} 2`]
+  await send(caller, 'POST', `${BASE}/accounts`, { name: tag, tags })
+  await send(caller, 'POST', `${BASE}/contacts`, { lastName: tag, tags })
+  const path = `${BASE}/tags?startsWith=${tag}&limit=1`
+  const { page } = (await send(caller, 'GET', path)) as { page: { nextCursor: string } }
+  await send(caller, 'GET', `${path}&cursor=${page.nextCursor}`)
+  await send(caller, 'PATCH', `${BASE}/tags/${tag}`, { name: `${tag} 3` })
+  await send(caller, 'DELETE', `${BASE}/tags/${tag}%203`)
 }
 
 /** Segments of one kind of record. */

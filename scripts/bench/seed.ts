@@ -73,6 +73,7 @@ export async function seed(superuserUrl: string, size: Size, log: (message: stri
     await client.query('commit')
     await step('indexes', ...indexes.map(({ definition }) => definition))
     await step('search', 'select app.search_records(true)')
+    await step('tags', 'select app.tag_records(true)')
     // All-visible pages and statistics, as after a night of autovacuum.
     await step('vacuum analyze', 'vacuum (freeze, analyze)')
   })
@@ -87,6 +88,7 @@ export async function removeTraces(superuserUrl: string): Promise<void> {
     // The ids begin with the instant.
     const youngest = `${Date.parse(SEED_ENDS).toString(16).padStart(12, '0')}${'0'.repeat(20)}`
     await client.query(`delete from app.search_documents where record_id >= '${youngest}'`)
+    await client.query(`delete from crm_tag_uses where record_id >= '${youngest}'`)
     await client.query('vacuum (analyze) crm_contacts, crm_events, app.search_documents')
   })
 }

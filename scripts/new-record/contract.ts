@@ -387,10 +387,9 @@ export function rootFile(source: string, names: Names): string {
       ...[`/${tag}/external/{system}/{externalId}:`, `  $ref: paths/${tag}_external_{system}_{externalId}.yaml`],
       ...[`/${tag}/batch:`, `  $ref: paths/${tag}_batch.yaml`],
       ...[`${path}:`, `  $ref: ${file}.yaml`],
-      ...['restore', 'history', 'timeline', 'duplicates', 'purge', 'followers', 'followers/me'].flatMap((verb) => [
-        `${path}/${verb}:`,
-        `  $ref: ${file}_${verb.replace('/', '_')}.yaml`,
-      ]),
+      ...['restore', 'history', 'timeline', 'duplicates', 'purge', 'followers', 'followers/me', 'tags'].flatMap(
+        (verb) => [`${path}/${verb}:`, `  $ref: ${file}_${verb.replace('/', '_')}.yaml`],
+      ),
       ...[`/recycle-bin/${tag}:`, `  $ref: paths/recycle-bin_${tag}.yaml`],
       ...[`/views/{viewId}/${tag}:`, `  $ref: paths/views_{viewId}_${tag}.yaml`],
       ...[`/${tag}/merge:`, `  $ref: paths/${tag}_merge.yaml`, `/merges/${tag}:`, `  $ref: paths/merges_${tag}.yaml`],

@@ -147,6 +147,7 @@ export const cases = {
   list${type}Followers: verbs.followers,
   follow${type}: verbs.follow,
   unfollow${type}: verbs.unfollow,
+  change${type}Tags: verbs.changeTags,
   list${type}History: verbs.history,
   list${type}Timeline: verbs.timeline,
   list${type}Duplicates: verbs.listDuplicates,

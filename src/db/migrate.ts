@@ -29,8 +29,9 @@ export async function migrate(ownerUrl: string): Promise<readonly string[]> {
     }
     // After every run, so that no table can be without its policy and its rights.
     await client.query('select app.secure()')
-    // The same for the triggers by which records are found.
+    // The same for the triggers by which records are found and tags counted.
     await client.query('select app.search_records()')
+    await client.query('select app.tag_records()')
     // What `schemaIsCurrent` reads.
     await client.query(`grant usage on schema drizzle to ${appRole}; grant select on ${ledger} to ${appRole}`)
     await migrateJobSchema(ownerUrl, appRole)

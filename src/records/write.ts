@@ -192,12 +192,19 @@ export const update = <Resource extends RecordMeta, Unique extends string, Patch
   id: string,
   patch: Only<Patch, Resource>,
   ifMatch?: string,
-) =>
-  orDuplicate(scope, () =>
-    change(scope, type, { id, ifMatch, permission: type.permission('update'), event: 'updated' }, (before) =>
-      mergePatch(before, patch),
-    ),
-  )
+) => orDuplicate(scope, () => edit(scope, type, id, ifMatch, (before) => mergePatch(before, patch)))
+
+/**
+ * Changes a record as `next` says, which sees it as it is while it is held.
+ * @throws DuplicateValue, InvalidRequest
+ */
+export const edit = <Resource extends RecordMeta, Unique extends string>(
+  scope: Scope,
+  type: RecordType<Resource, Unique>,
+  id: string,
+  ifMatch: string | undefined,
+  next: (before: Resource) => Resource,
+) => change(scope, type, { id, ifMatch, permission: type.permission('update'), event: 'updated' }, next)
 
 /** Moves a record to the recycle bin. */
 export async function remove<Resource extends RecordMeta>(

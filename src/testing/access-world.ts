@@ -148,6 +148,11 @@ export async function newTarget(
     if (values.ownerId) await harness.sql.query(sql, [made.id, values.ownerId])
     return made.id
   }
+  if (name === 'tag') {
+    const tag = randomUUID()
+    await newRecord(owner, operations.createAccount.path, { tags: [tag] })
+    return tag
+  }
   if (name === 'mergeId') return (await newMerge(owner, collection.replace('/merges', ''), values)).id
   if (name === 'userId') {
     const { userId } = await harness.newUser(owner.organizationId, 'member')

@@ -83,6 +83,7 @@ export async function setScene(harness: Harness, id: OperationId): Promise<Scene
     scene.ids = { [winnerId]: await createSecond(creating), [loserIds[0] ?? '']: scene.pathId }
     if (id !== merging) scene.pathId = (await perform(merging)).json<{ merge: { id: string } }>().merge.id
   }
+  if (operations[id].path.endsWith('/{tag}')) scene.pathId = encodeURIComponent('key account')
   // A batch names its records in its body.
   if (operations[id].path.endsWith('/batch')) scene.secrets = { id: scene.pathId }
   // The members of a segment are a list of ids.
@@ -111,7 +112,7 @@ function stepsBefore(id: OperationId): OperationId[] {
   const listed = /\/(?:view|segment)s\/\{\w+\}(\/\w+)$/.exec(path)?.[1]?.replace('/members', '/accounts')
   const steps = [
     listed && at('POST', operations.listViews.path.replace('/views', listed)),
-    path === operations.searchRecords.path && 'createAccount',
+    (path === operations.searchRecords.path || path.startsWith(operations.listTags.path)) && 'createAccount',
     at(
       'POST',
       path

@@ -207,6 +207,7 @@ describe('the catalog', () => {
     `insert into app.search_documents values (gen_random_uuid(), 'account', gen_random_uuid(), 'x', 'x')`,
     `select app.search_in('crm_accounts', 'account')`,
     'select app.search_records()',
+    'select app.tag_records(true)',
     'alter table crm_accounts disable trigger search_insert',
     'alter table crm_accounts disable row level security',
     'drop policy crm_accounts_tenant on crm_accounts',

@@ -470,6 +470,10 @@ async function furnish(
   const view = await newView(owner, 'accounts', { name: word, sharing: 'organization' })
   await newView(owner, 'contacts', { name: word, sharing: 'team', teamId: team })
   await must(owner.send('PUT', `${operations.listAccounts.path}/${records.accounts?.id}/followers/me`))
+  for (const tag of [word, `${word} 2`]) {
+    await must(owner.post(`${operations.listAccounts.path}/${records.accounts?.id}/tags`, { add: [tag] }))
+  }
+  records.tags = { startsWith: word }
   const segment = await newSegment(owner, 'accounts', { name: word })
   const chosen = await newSegment(owner, 'segments', { name: word })
   await must(owner.post(`${operations.listSegments.path}/${chosen.id}/members`, { add: [records.accounts?.id] }))

@@ -15,6 +15,7 @@ import {
 import { followerCases } from './follower-cases.js'
 import { queryCases } from './query-cases.js'
 import { segmentCases } from './segment-cases.js'
+import { tagCases } from './tag-cases.js'
 import { viewCases } from './view-cases.js'
 
 /** What the cases must know of a kind of record. */
@@ -82,6 +83,7 @@ export function recordCases(facts: RecordFacts) {
     ...queryCases(facts),
     ...viewCases(facts),
     ...followerCases(facts),
+    ...tagCases(facts),
     ...segmentCases(facts),
 
     create: {

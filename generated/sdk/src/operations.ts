@@ -4,7 +4,7 @@ import { call, type Expand, type Fields, type Options, type PartialOptions, type
 import type { Client, Input } from './client.js'
 
 /** Every code that a problem of version 0.1.0 can have. */
-export type ProblemCode = 'already_converted' | 'already_member' | 'already_undone' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'key_taken' | 'last_owner' | 'merge_outdated' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'not_static' | 'payload_too_large' | 'segment_not_applicable' | 'service_unavailable' | 'still_referenced' | 'too_many_custom_fields' | 'too_many_filterable_fields' | 'too_many_followers' | 'too_many_members' | 'too_many_requests' | 'too_many_segments' | 'too_many_views' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch' | 'view_not_applicable'
+export type ProblemCode = 'already_converted' | 'already_member' | 'already_undone' | 'batch_rejected' | 'duplicate_value' | 'email_taken' | 'forbidden' | 'idempotency_key_in_use' | 'idempotency_key_reused' | 'internal_error' | 'invalid_credentials' | 'invalid_invitation' | 'invalid_refresh_token' | 'invalid_request' | 'key_taken' | 'last_owner' | 'merge_outdated' | 'not_acceptable' | 'not_deleted' | 'not_found' | 'not_static' | 'payload_too_large' | 'segment_not_applicable' | 'service_unavailable' | 'still_referenced' | 'too_many_custom_fields' | 'too_many_filterable_fields' | 'too_many_followers' | 'too_many_members' | 'too_many_records' | 'too_many_requests' | 'too_many_segments' | 'too_many_views' | 'unauthenticated' | 'unsupported_media_type' | 'version_mismatch' | 'view_not_applicable'
 
 /** Register. `POST /api/v1/auth/register` */
 export function register(client: Client, options: Options<'register'>): Promise<Result<'register'>> {
@@ -210,6 +210,11 @@ export function unfollowAccount(client: Client, options: Options<'unfollowAccoun
   return call(client, { method: 'DELETE', path: '/api/v1/accounts/{accountId}/followers/me' }, options)
 }
 
+/** Tag an account. `POST /api/v1/accounts/{accountId}/tags` */
+export function changeAccountTags(client: Client, options: Options<'changeAccountTags'>): Promise<Result<'changeAccountTags'>> {
+  return call(client, { method: 'POST', path: '/api/v1/accounts/{accountId}/tags', mediaType: 'application/json', idempotent: true }, options)
+}
+
 /** List deleted accounts. `GET /api/v1/recycle-bin/accounts` */
 export function listDeletedAccounts<const Names extends Fields<'listDeletedAccounts', 'query'> | undefined, Related extends Expand<'listDeletedAccounts', 'query'> | undefined = undefined>(client: Client, options: PartialOptions<'listDeletedAccounts', 'query', Names, Related>): Promise<PartialResult<'listDeletedAccounts', Names, Related>>
 export function listDeletedAccounts(client: Client, options?: WholeOptions<'listDeletedAccounts', 'query'>): Promise<Result<'listDeletedAccounts'>>
@@ -349,6 +354,11 @@ export function unfollowContact(client: Client, options: Options<'unfollowContac
   return call(client, { method: 'DELETE', path: '/api/v1/contacts/{contactId}/followers/me' }, options)
 }
 
+/** Tag a contact. `POST /api/v1/contacts/{contactId}/tags` */
+export function changeContactTags(client: Client, options: Options<'changeContactTags'>): Promise<Result<'changeContactTags'>> {
+  return call(client, { method: 'POST', path: '/api/v1/contacts/{contactId}/tags', mediaType: 'application/json', idempotent: true }, options)
+}
+
 /** List deleted contacts. `GET /api/v1/recycle-bin/contacts` */
 export function listDeletedContacts<const Names extends Fields<'listDeletedContacts', 'query'> | undefined, Related extends Expand<'listDeletedContacts', 'query'> | undefined = undefined>(client: Client, options: PartialOptions<'listDeletedContacts', 'query', Names, Related>): Promise<PartialResult<'listDeletedContacts', Names, Related>>
 export function listDeletedContacts(client: Client, options?: WholeOptions<'listDeletedContacts', 'query'>): Promise<Result<'listDeletedContacts'>>
@@ -486,6 +496,11 @@ export function followLead(client: Client, options: Options<'followLead'>): Prom
 /** Stop following a lead. `DELETE /api/v1/leads/{leadId}/followers/me` */
 export function unfollowLead(client: Client, options: Options<'unfollowLead'>): Promise<Result<'unfollowLead'>> {
   return call(client, { method: 'DELETE', path: '/api/v1/leads/{leadId}/followers/me' }, options)
+}
+
+/** Tag a lead. `POST /api/v1/leads/{leadId}/tags` */
+export function changeLeadTags(client: Client, options: Options<'changeLeadTags'>): Promise<Result<'changeLeadTags'>> {
+  return call(client, { method: 'POST', path: '/api/v1/leads/{leadId}/tags', mediaType: 'application/json', idempotent: true }, options)
 }
 
 /** List deleted leads. `GET /api/v1/recycle-bin/leads` */
@@ -630,6 +645,11 @@ export function followOpportunity(client: Client, options: Options<'followOpport
 /** Stop following an opportunity. `DELETE /api/v1/opportunities/{opportunityId}/followers/me` */
 export function unfollowOpportunity(client: Client, options: Options<'unfollowOpportunity'>): Promise<Result<'unfollowOpportunity'>> {
   return call(client, { method: 'DELETE', path: '/api/v1/opportunities/{opportunityId}/followers/me' }, options)
+}
+
+/** Tag a deal. `POST /api/v1/opportunities/{opportunityId}/tags` */
+export function changeOpportunityTags(client: Client, options: Options<'changeOpportunityTags'>): Promise<Result<'changeOpportunityTags'>> {
+  return call(client, { method: 'POST', path: '/api/v1/opportunities/{opportunityId}/tags', mediaType: 'application/json', idempotent: true }, options)
 }
 
 /** List deleted opportunities. `GET /api/v1/recycle-bin/opportunities` */
@@ -815,6 +835,21 @@ export function listSegmentOpportunities<const Names extends Fields<'listSegment
 export function listSegmentOpportunities(client: Client, options: WholeOptions<'listSegmentOpportunities', 'query'>): Promise<Result<'listSegmentOpportunities'>>
 export function listSegmentOpportunities(client: Client, options: Input): Promise<unknown> {
   return call(client, { method: 'GET', path: '/api/v1/segments/{segmentId}/opportunities' }, options)
+}
+
+/** List tags. `GET /api/v1/tags` */
+export function listTags(client: Client, options?: Options<'listTags'>): Promise<Result<'listTags'>> {
+  return call(client, { method: 'GET', path: '/api/v1/tags' }, options)
+}
+
+/** Rename a tag. `PATCH /api/v1/tags/{tag}` */
+export function renameTag(client: Client, options: Options<'renameTag'>): Promise<Result<'renameTag'>> {
+  return call(client, { method: 'PATCH', path: '/api/v1/tags/{tag}', mediaType: 'application/merge-patch+json' }, options)
+}
+
+/** Delete a tag. `DELETE /api/v1/tags/{tag}` */
+export function deleteTag(client: Client, options: Options<'deleteTag'>): Promise<Result<'deleteTag'>> {
+  return call(client, { method: 'DELETE', path: '/api/v1/tags/{tag}' }, options)
 }
 
 /** List pipelines. `GET /api/v1/pipelines` */

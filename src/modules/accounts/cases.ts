@@ -58,6 +58,7 @@ export const cases = {
   listAccountFollowers: verbs.followers,
   followAccount: verbs.follow,
   unfollowAccount: verbs.unfollow,
+  changeAccountTags: verbs.changeTags,
   listAccountHistory: verbs.history,
   listAccountTimeline: verbs.timeline,
   listAccountDuplicates: verbs.listDuplicates,

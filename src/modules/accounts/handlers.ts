@@ -11,6 +11,7 @@ import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
 import { recordsOfSegment } from '../../records/segments/segments.js'
+import { changeTags } from '../../records/tags/record-tags.js'
 import { timeline } from '../../records/timeline.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
@@ -59,4 +60,6 @@ export const handlers: AccountsHandlers = {
   listAccountFollowers: ({ params }, { scope }) => listFollowers(scope, accounts, params.accountId),
   followAccount: ({ params }, { scope }) => follow(scope, accounts, params.accountId),
   unfollowAccount: ({ params }, { scope }) => unfollow(scope, accounts, params.accountId),
+  changeAccountTags: ({ params, headers, body }, { scope }) =>
+    changeTags(scope, accounts, params.accountId, body, headers['if-match']),
 }

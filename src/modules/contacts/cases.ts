@@ -43,6 +43,7 @@ export const cases = {
   listContactFollowers: verbs.followers,
   followContact: verbs.follow,
   unfollowContact: verbs.unfollow,
+  changeContactTags: verbs.changeTags,
   listContactHistory: verbs.history,
   listContactTimeline: verbs.timeline,
   listContactDuplicates: verbs.listDuplicates,

@@ -11,6 +11,7 @@ import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
 import { recordsOfSegment } from '../../records/segments/segments.js'
+import { changeTags } from '../../records/tags/record-tags.js'
 import { timeline } from '../../records/timeline.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
@@ -59,4 +60,6 @@ export const handlers: ContactsHandlers = {
   listContactFollowers: ({ params }, { scope }) => listFollowers(scope, contacts, params.contactId),
   followContact: ({ params }, { scope }) => follow(scope, contacts, params.contactId),
   unfollowContact: ({ params }, { scope }) => unfollow(scope, contacts, params.contactId),
+  changeContactTags: ({ params, headers, body }, { scope }) =>
+    changeTags(scope, contacts, params.contactId, body, headers['if-match']),
 }

@@ -60,6 +60,7 @@ export const cases = {
   listLeadFollowers: verbs.followers,
   followLead: verbs.follow,
   unfollowLead: verbs.unfollow,
+  changeLeadTags: verbs.changeTags,
   listLeadHistory: verbs.history,
   listLeadTimeline: verbs.timeline,
   listLeadDuplicates: verbs.listDuplicates,

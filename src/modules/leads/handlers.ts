@@ -11,6 +11,7 @@ import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
 import { recordsOfSegment } from '../../records/segments/segments.js'
+import { changeTags } from '../../records/tags/record-tags.js'
 import { timeline } from '../../records/timeline.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
@@ -53,4 +54,6 @@ export const handlers: LeadsHandlers = {
   listLeadFollowers: ({ params }, { scope }) => listFollowers(scope, leads, params.leadId),
   followLead: ({ params }, { scope }) => follow(scope, leads, params.leadId),
   unfollowLead: ({ params }, { scope }) => unfollow(scope, leads, params.leadId),
+  changeLeadTags: ({ params, headers, body }, { scope }) =>
+    changeTags(scope, leads, params.leadId, body, headers['if-match']),
 }

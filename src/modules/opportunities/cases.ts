@@ -49,6 +49,7 @@ export const cases = {
   listOpportunityFollowers: verbs.followers,
   followOpportunity: verbs.follow,
   unfollowOpportunity: verbs.unfollow,
+  changeOpportunityTags: verbs.changeTags,
   listOpportunityHistory: verbs.history,
   listOpportunityTimeline: verbs.timeline,
   listOpportunityDuplicates: verbs.listDuplicates,

@@ -11,6 +11,7 @@ import { unmerge } from '../../records/merge/unmerge.js'
 import { purge } from '../../records/purge.js'
 import { get, list, query } from '../../records/read.js'
 import { recordsOfSegment } from '../../records/segments/segments.js'
+import { changeTags } from '../../records/tags/record-tags.js'
 import { timeline } from '../../records/timeline.js'
 import { putByExternalId, upsert } from '../../records/upsert.js'
 import { recordsOfView } from '../../records/views/views.js'
@@ -64,4 +65,6 @@ export const handlers: OpportunitiesHandlers = {
   listOpportunityFollowers: ({ params }, { scope }) => listFollowers(scope, opportunities, params.opportunityId),
   followOpportunity: ({ params }, { scope }) => follow(scope, opportunities, params.opportunityId),
   unfollowOpportunity: ({ params }, { scope }) => unfollow(scope, opportunities, params.opportunityId),
+  changeOpportunityTags: ({ params, headers, body }, { scope }) =>
+    changeTags(scope, opportunities, params.opportunityId, body, headers['if-match']),
 }
