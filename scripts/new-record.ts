@@ -32,6 +32,7 @@ async function main([singular = '', plural = '', ...given]: string[]): Promise<v
       'accounts_{accountId}_purge',
       'accounts_{accountId}_followers',
       'accounts_{accountId}_followers_me',
+      'accounts_{accountId}_tags',
       'recycle-bin_accounts',
       'views_{viewId}_accounts',
       'segments_{segmentId}_accounts',

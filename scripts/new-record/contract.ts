@@ -70,6 +70,8 @@ function filterBy(name: string, names: Names) {
   ).contents
 }
 
+/** What the example of a change of tags adds. */
+const ADDED_TAG = 'vip'
 const OWNER = '01935f39-1b2c-7d4e-8f60-718293a4b5c6'
 
 /** An example of the accounts with the properties of the new record type: a page, a query, an aggregation, a record, a body, or else a patch. */
@@ -93,7 +95,7 @@ function example(value: Json, names: Names, properties: readonly Property[]): Js
   if ('loserIds' in value) return mergeExample(value, names, properties)
   if ('winner' in value) return mergeResultExample(value, names, properties)
   if ('filter' in value) return { filter: { field: 'version', op: 'gte', value: 1 }, limit: 50, count: 'exact' }
-  if ('followedAt' in value) return value
+  if ('followedAt' in value || 'add' in value) return value
   if ('dryRun' in value) return { ...value, object: names.object }
   if ('event' in value) {
     const title = titleOf(properties)
@@ -120,13 +122,14 @@ function example(value: Json, names: Names, properties: readonly Property[]): Js
       'teamId',
     ]
     const meta = Object.fromEntries(shared.map((name) => [name, value[name]]))
+    const isTagged = Array.isArray(value.tags) && value.tags.includes(ADDED_TAG)
     return {
       ...meta,
-      tags: [],
+      tags: isTagged ? [ADDED_TAG] : [],
       customFields: {},
       ...('externalIds' in value && { externalIds: value.externalIds }),
       ...before,
-      ...(value.version === 2 && value.deletedAt === null && change),
+      ...(value.version === 2 && value.deletedAt === null && !isTagged && change),
     }
   }
   return 'name' in value ? bodyOf(properties) : change
