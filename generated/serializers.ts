@@ -17385,40 +17385,40 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_code_824 = obj["code"]
-      if (value_code_824 !== undefined) {
+      const value_code_826 = obj["code"]
+      if (value_code_826 !== undefined) {
         json += "{\"code\":"
         
-        if (typeof value_code_824 !== 'string') {
-          if (value_code_824 === null) {
+        if (typeof value_code_826 !== 'string') {
+          if (value_code_826 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_code_824 instanceof Date) {
-            json += JSON_STR_QUOTE + value_code_824.toISOString() + JSON_STR_QUOTE
-          } else if (value_code_824 instanceof RegExp) {
-            json += asString(value_code_824.source)
+          } else if (value_code_826 instanceof Date) {
+            json += JSON_STR_QUOTE + value_code_826.toISOString() + JSON_STR_QUOTE
+          } else if (value_code_826 instanceof RegExp) {
+            json += asString(value_code_826.source)
           } else {
-            json += asString(value_code_824.toString())
+            json += asString(value_code_826.toString())
           }
         } else {
-          json += asString(value_code_824)
+          json += asString(value_code_826)
         }
         
       } else {
         throw new Error('"code" is required!')
       }
       
-      const value_records_825 = obj["records"]
-      if (value_records_825 !== undefined) {
+      const value_records_827 = obj["records"]
+      if (value_records_827 !== undefined) {
         json += ",\"records\":"
-        json += asInteger(value_records_825)
+        json += asInteger(value_records_827)
       } else {
         throw new Error('"records" is required!')
       }
       
-      const value_examples_826 = obj["examples"]
-      if (value_examples_826 !== undefined) {
+      const value_examples_828 = obj["examples"]
+      if (value_examples_828 !== undefined) {
         json += ",\"examples\":"
-        json += anonymous170(value_examples_826)
+        json += anonymous170(value_examples_828)
       } else {
         throw new Error('"examples" is required!')
       }
@@ -17462,26 +17462,26 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_records_820 = obj["records"]
-      if (value_records_820 !== undefined) {
+      const value_records_822 = obj["records"]
+      if (value_records_822 !== undefined) {
         json += "{\"records\":"
-        json += asInteger(value_records_820)
+        json += asInteger(value_records_822)
       } else {
         throw new Error('"records" is required!')
       }
       
-      const value_isComplete_821 = obj["isComplete"]
-      if (value_isComplete_821 !== undefined) {
+      const value_isComplete_823 = obj["isComplete"]
+      if (value_isComplete_823 !== undefined) {
         json += ",\"isComplete\":"
-        json += asBoolean(value_isComplete_821)
+        json += asBoolean(value_isComplete_823)
       } else {
         throw new Error('"isComplete" is required!')
       }
       
-      const value_violations_822 = obj["violations"]
-      if (value_violations_822 !== undefined) {
+      const value_violations_824 = obj["violations"]
+      if (value_violations_824 !== undefined) {
         json += ",\"violations\":"
-        json += anonymous168(value_violations_822)
+        json += anonymous168(value_violations_824)
       } else {
         throw new Error('"violations" is required!')
       }
@@ -17889,48 +17889,78 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"filterable" is required!')
       }
       
-      const value_personalData_815 = obj["personalData"]
-      if (value_personalData_815 !== undefined) {
+      const value_searchable_815 = obj["searchable"]
+      if (value_searchable_815 !== undefined) {
+        json += ",\"searchable\":"
+        json += asBoolean(value_searchable_815)
+      } else {
+        throw new Error('"searchable" is required!')
+      }
+      
+      const value_personalData_816 = obj["personalData"]
+      if (value_personalData_816 !== undefined) {
         json += ",\"personalData\":"
-        json += asBoolean(value_personalData_815)
+        json += asBoolean(value_personalData_816)
       } else {
         throw new Error('"personalData" is required!')
       }
       
-      const value_archived_816 = obj["archived"]
-      if (value_archived_816 !== undefined) {
+      const value_archived_817 = obj["archived"]
+      if (value_archived_817 !== undefined) {
         json += ",\"archived\":"
-        json += asBoolean(value_archived_816)
+        json += asBoolean(value_archived_817)
       } else {
         throw new Error('"archived" is required!')
       }
       
-      const value_indexState_817 = obj["indexState"]
-      if (value_indexState_817 !== undefined) {
+      const value_indexState_818 = obj["indexState"]
+      if (value_indexState_818 !== undefined) {
         json += ",\"indexState\":"
         
-        if (typeof value_indexState_817 !== 'string') {
-          if (value_indexState_817 === null) {
+        if (typeof value_indexState_818 !== 'string') {
+          if (value_indexState_818 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_indexState_817 instanceof Date) {
-            json += JSON_STR_QUOTE + value_indexState_817.toISOString() + JSON_STR_QUOTE
-          } else if (value_indexState_817 instanceof RegExp) {
-            json += asString(value_indexState_817.source)
+          } else if (value_indexState_818 instanceof Date) {
+            json += JSON_STR_QUOTE + value_indexState_818.toISOString() + JSON_STR_QUOTE
+          } else if (value_indexState_818 instanceof RegExp) {
+            json += asString(value_indexState_818.source)
           } else {
-            json += asString(value_indexState_817.toString())
+            json += asString(value_indexState_818.toString())
           }
         } else {
-          json += asString(value_indexState_817)
+          json += asString(value_indexState_818)
         }
         
       } else {
         throw new Error('"indexState" is required!')
       }
       
-      const value_check_818 = obj["check"]
-      if (value_check_818 !== undefined) {
+      const value_searchState_819 = obj["searchState"]
+      if (value_searchState_819 !== undefined) {
+        json += ",\"searchState\":"
+        
+        if (typeof value_searchState_819 !== 'string') {
+          if (value_searchState_819 === null) {
+            json += JSON_STR_EMPTY_STRING
+          } else if (value_searchState_819 instanceof Date) {
+            json += JSON_STR_QUOTE + value_searchState_819.toISOString() + JSON_STR_QUOTE
+          } else if (value_searchState_819 instanceof RegExp) {
+            json += asString(value_searchState_819.source)
+          } else {
+            json += asString(value_searchState_819.toString())
+          }
+        } else {
+          json += asString(value_searchState_819)
+        }
+        
+      } else {
+        throw new Error('"searchState" is required!')
+      }
+      
+      const value_check_820 = obj["check"]
+      if (value_check_820 !== undefined) {
         json += ",\"check\":"
-        json += anonymous167(value_check_818)
+        json += anonymous167(value_check_820)
       }
 
 return json + JSON_STR_END_OBJECT
@@ -17980,10 +18010,10 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"data" is required!')
       }
       
-      const value_page_827 = obj["page"]
-      if (value_page_827 !== undefined) {
+      const value_page_829 = obj["page"]
+      if (value_page_829 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_827)
+        json += anonymous21(value_page_829)
       } else {
         throw new Error('"page" is required!')
       }
@@ -18027,18 +18057,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_832 = obj["data"]
-      if (value_data_832 !== undefined) {
+      const value_data_834 = obj["data"]
+      if (value_data_834 !== undefined) {
         json += "{\"data\":"
-        json += anonymous172(value_data_832)
+        json += anonymous172(value_data_834)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_833 = obj["page"]
-      if (value_page_833 !== undefined) {
+      const value_page_835 = obj["page"]
+      if (value_page_835 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_833)
+        json += anonymous21(value_page_835)
       } else {
         throw new Error('"page" is required!')
       }
@@ -18082,18 +18112,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_837 = obj["data"]
-      if (value_data_837 !== undefined) {
+      const value_data_839 = obj["data"]
+      if (value_data_839 !== undefined) {
         json += "{\"data\":"
-        json += anonymous174(value_data_837)
+        json += anonymous174(value_data_839)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_838 = obj["page"]
-      if (value_page_838 !== undefined) {
+      const value_page_840 = obj["page"]
+      if (value_page_840 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_838)
+        json += anonymous21(value_page_840)
       } else {
         throw new Error('"page" is required!')
       }
@@ -18113,18 +18143,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_added_842 = obj["added"]
-      if (value_added_842 !== undefined) {
+      const value_added_844 = obj["added"]
+      if (value_added_844 !== undefined) {
         json += "{\"added\":"
-        json += asInteger(value_added_842)
+        json += asInteger(value_added_844)
       } else {
         throw new Error('"added" is required!')
       }
       
-      const value_removed_843 = obj["removed"]
-      if (value_removed_843 !== undefined) {
+      const value_removed_845 = obj["removed"]
+      if (value_removed_845 !== undefined) {
         json += ",\"removed\":"
-        json += asInteger(value_removed_843)
+        json += asInteger(value_removed_845)
       } else {
         throw new Error('"removed" is required!')
       }
@@ -18144,40 +18174,40 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_851 = obj["object"]
-      if (value_object_851 !== undefined) {
+      const value_object_853 = obj["object"]
+      if (value_object_853 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_851 !== 'string') {
-          if (value_object_851 === null) {
+        if (typeof value_object_853 !== 'string') {
+          if (value_object_853 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_851 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_851.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_851 instanceof RegExp) {
-            json += asString(value_object_851.source)
+          } else if (value_object_853 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_853.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_853 instanceof RegExp) {
+            json += asString(value_object_853.source)
           } else {
-            json += asString(value_object_851.toString())
+            json += asString(value_object_853.toString())
           }
         } else {
-          json += asString(value_object_851)
+          json += asString(value_object_853)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_count_852 = obj["count"]
-      if (value_count_852 !== undefined) {
+      const value_count_854 = obj["count"]
+      if (value_count_854 !== undefined) {
         json += ",\"count\":"
-        json += asInteger(value_count_852)
+        json += asInteger(value_count_854)
       } else {
         throw new Error('"count" is required!')
       }
       
-      const value_isExact_853 = obj["isExact"]
-      if (value_isExact_853 !== undefined) {
+      const value_isExact_855 = obj["isExact"]
+      if (value_isExact_855 !== undefined) {
         json += ",\"isExact\":"
-        json += asBoolean(value_isExact_853)
+        json += asBoolean(value_isExact_855)
       } else {
         throw new Error('"isExact" is required!')
       }
@@ -18221,32 +18251,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_name_848 = obj["name"]
-      if (value_name_848 !== undefined) {
+      const value_name_850 = obj["name"]
+      if (value_name_850 !== undefined) {
         json += "{\"name\":"
         
-        if (typeof value_name_848 !== 'string') {
-          if (value_name_848 === null) {
+        if (typeof value_name_850 !== 'string') {
+          if (value_name_850 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_848 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_848.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_848 instanceof RegExp) {
-            json += asString(value_name_848.source)
+          } else if (value_name_850 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_850.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_850 instanceof RegExp) {
+            json += asString(value_name_850.source)
           } else {
-            json += asString(value_name_848.toString())
+            json += asString(value_name_850.toString())
           }
         } else {
-          json += asString(value_name_848)
+          json += asString(value_name_850)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_uses_849 = obj["uses"]
-      if (value_uses_849 !== undefined) {
+      const value_uses_851 = obj["uses"]
+      if (value_uses_851 !== undefined) {
         json += ",\"uses\":"
-        json += anonymous179(value_uses_849)
+        json += anonymous179(value_uses_851)
       } else {
         throw new Error('"uses" is required!')
       }
@@ -18290,18 +18320,18 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_846 = obj["data"]
-      if (value_data_846 !== undefined) {
+      const value_data_848 = obj["data"]
+      if (value_data_848 !== undefined) {
         json += "{\"data\":"
-        json += anonymous177(value_data_846)
+        json += anonymous177(value_data_848)
       } else {
         throw new Error('"data" is required!')
       }
       
-      const value_page_854 = obj["page"]
-      if (value_page_854 !== undefined) {
+      const value_page_856 = obj["page"]
+      if (value_page_856 !== undefined) {
         json += ",\"page\":"
-        json += anonymous21(value_page_854)
+        json += anonymous21(value_page_856)
       } else {
         throw new Error('"page" is required!')
       }
@@ -18321,32 +18351,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_object_861 = obj["object"]
-      if (value_object_861 !== undefined) {
+      const value_object_863 = obj["object"]
+      if (value_object_863 !== undefined) {
         json += "{\"object\":"
         
-        if (typeof value_object_861 !== 'string') {
-          if (value_object_861 === null) {
+        if (typeof value_object_863 !== 'string') {
+          if (value_object_863 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_object_861 instanceof Date) {
-            json += JSON_STR_QUOTE + value_object_861.toISOString() + JSON_STR_QUOTE
-          } else if (value_object_861 instanceof RegExp) {
-            json += asString(value_object_861.source)
+          } else if (value_object_863 instanceof Date) {
+            json += JSON_STR_QUOTE + value_object_863.toISOString() + JSON_STR_QUOTE
+          } else if (value_object_863 instanceof RegExp) {
+            json += asString(value_object_863.source)
           } else {
-            json += asString(value_object_861.toString())
+            json += asString(value_object_863.toString())
           }
         } else {
-          json += asString(value_object_861)
+          json += asString(value_object_863)
         }
         
       } else {
         throw new Error('"object" is required!')
       }
       
-      const value_count_862 = obj["count"]
-      if (value_count_862 !== undefined) {
+      const value_count_864 = obj["count"]
+      if (value_count_864 !== undefined) {
         json += ",\"count\":"
-        json += asInteger(value_count_862)
+        json += asInteger(value_count_864)
       } else {
         throw new Error('"count" is required!')
       }
@@ -18390,46 +18420,46 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_dryRun_857 = obj["dryRun"]
-      if (value_dryRun_857 !== undefined) {
+      const value_dryRun_859 = obj["dryRun"]
+      if (value_dryRun_859 !== undefined) {
         json += "{\"dryRun\":"
-        json += asBoolean(value_dryRun_857)
+        json += asBoolean(value_dryRun_859)
       } else {
         throw new Error('"dryRun" is required!')
       }
       
-      const value_name_858 = obj["name"]
-      if (value_name_858 !== undefined) {
+      const value_name_860 = obj["name"]
+      if (value_name_860 !== undefined) {
         json += ",\"name\":"
         
-          if (value_name_858 === null) {
+          if (value_name_860 === null) {
             json += JSON_STR_NULL
           }
           
           else if(
-            typeof value_name_858 === "string" ||
-            value_name_858 === null ||
-            value_name_858 instanceof Date ||
-            value_name_858 instanceof RegExp ||
+            typeof value_name_860 === "string" ||
+            value_name_860 === null ||
+            value_name_860 instanceof Date ||
+            value_name_860 instanceof RegExp ||
             (
-              typeof value_name_858 === "object" &&
-              typeof value_name_858.toString === "function" &&
-              value_name_858.toString !== Object.prototype.toString
+              typeof value_name_860 === "object" &&
+              typeof value_name_860.toString === "function" &&
+              value_name_860.toString !== Object.prototype.toString
             )
           ) {
             
-        if (typeof value_name_858 !== 'string') {
-          if (value_name_858 === null) {
+        if (typeof value_name_860 !== 'string') {
+          if (value_name_860 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_858 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_858.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_858 instanceof RegExp) {
-            json += asString(value_name_858.source)
+          } else if (value_name_860 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_860.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_860 instanceof RegExp) {
+            json += asString(value_name_860.source)
           } else {
-            json += asString(value_name_858.toString())
+            json += asString(value_name_860.toString())
           }
         } else {
-          json += asString(value_name_858)
+          json += asString(value_name_860)
         }
         
           }
@@ -18440,10 +18470,10 @@ return json + JSON_STR_END_OBJECT
         throw new Error('"name" is required!')
       }
       
-      const value_changed_859 = obj["changed"]
-      if (value_changed_859 !== undefined) {
+      const value_changed_861 = obj["changed"]
+      if (value_changed_861 !== undefined) {
         json += ",\"changed\":"
-        json += anonymous182(value_changed_859)
+        json += anonymous182(value_changed_861)
       } else {
         throw new Error('"changed" is required!')
       }
@@ -18499,70 +18529,70 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_id_867 = obj["id"]
-      if (value_id_867 !== undefined) {
+      const value_id_869 = obj["id"]
+      if (value_id_869 !== undefined) {
         json += "{\"id\":"
         
-        if (typeof value_id_867 !== 'string') {
-          if (value_id_867 === null) {
+        if (typeof value_id_869 !== 'string') {
+          if (value_id_869 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_id_867 instanceof Date) {
-            json += JSON_STR_QUOTE + value_id_867.toISOString() + JSON_STR_QUOTE
-          } else if (value_id_867 instanceof RegExp) {
-            json += asString(value_id_867.source)
+          } else if (value_id_869 instanceof Date) {
+            json += JSON_STR_QUOTE + value_id_869.toISOString() + JSON_STR_QUOTE
+          } else if (value_id_869 instanceof RegExp) {
+            json += asString(value_id_869.source)
           } else {
-            json += asString(value_id_867.toString())
+            json += asString(value_id_869.toString())
           }
         } else {
-          json += asString(value_id_867)
+          json += asString(value_id_869)
         }
         
       } else {
         throw new Error('"id" is required!')
       }
       
-      const value_name_868 = obj["name"]
-      if (value_name_868 !== undefined) {
+      const value_name_870 = obj["name"]
+      if (value_name_870 !== undefined) {
         json += ",\"name\":"
         
-        if (typeof value_name_868 !== 'string') {
-          if (value_name_868 === null) {
+        if (typeof value_name_870 !== 'string') {
+          if (value_name_870 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_name_868 instanceof Date) {
-            json += JSON_STR_QUOTE + value_name_868.toISOString() + JSON_STR_QUOTE
-          } else if (value_name_868 instanceof RegExp) {
-            json += asString(value_name_868.source)
+          } else if (value_name_870 instanceof Date) {
+            json += JSON_STR_QUOTE + value_name_870.toISOString() + JSON_STR_QUOTE
+          } else if (value_name_870 instanceof RegExp) {
+            json += asString(value_name_870.source)
           } else {
-            json += asString(value_name_868.toString())
+            json += asString(value_name_870.toString())
           }
         } else {
-          json += asString(value_name_868)
+          json += asString(value_name_870)
         }
         
       } else {
         throw new Error('"name" is required!')
       }
       
-      const value_isDefault_869 = obj["isDefault"]
-      if (value_isDefault_869 !== undefined) {
+      const value_isDefault_871 = obj["isDefault"]
+      if (value_isDefault_871 !== undefined) {
         json += ",\"isDefault\":"
-        json += asBoolean(value_isDefault_869)
+        json += asBoolean(value_isDefault_871)
       } else {
         throw new Error('"isDefault" is required!')
       }
       
-      const value_position_870 = obj["position"]
-      if (value_position_870 !== undefined) {
+      const value_position_872 = obj["position"]
+      if (value_position_872 !== undefined) {
         json += ",\"position\":"
-        json += asInteger(value_position_870)
+        json += asInteger(value_position_872)
       } else {
         throw new Error('"position" is required!')
       }
       
-      const value_stages_871 = obj["stages"]
-      if (value_stages_871 !== undefined) {
+      const value_stages_873 = obj["stages"]
+      if (value_stages_873 !== undefined) {
         json += ",\"stages\":"
-        json += anonymous187(value_stages_871)
+        json += anonymous187(value_stages_873)
       } else {
         throw new Error('"stages" is required!')
       }
@@ -18606,10 +18636,10 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_data_865 = obj["data"]
-      if (value_data_865 !== undefined) {
+      const value_data_867 = obj["data"]
+      if (value_data_867 !== undefined) {
         json += "{\"data\":"
-        json += anonymous185(value_data_865)
+        json += anonymous185(value_data_867)
       } else {
         throw new Error('"data" is required!')
       }
@@ -18629,44 +18659,44 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_database_877 = obj["database"]
-      if (value_database_877 !== undefined) {
+      const value_database_879 = obj["database"]
+      if (value_database_879 !== undefined) {
         json += "{\"database\":"
         
-        if (typeof value_database_877 !== 'string') {
-          if (value_database_877 === null) {
+        if (typeof value_database_879 !== 'string') {
+          if (value_database_879 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_database_877 instanceof Date) {
-            json += JSON_STR_QUOTE + value_database_877.toISOString() + JSON_STR_QUOTE
-          } else if (value_database_877 instanceof RegExp) {
-            json += asString(value_database_877.source)
+          } else if (value_database_879 instanceof Date) {
+            json += JSON_STR_QUOTE + value_database_879.toISOString() + JSON_STR_QUOTE
+          } else if (value_database_879 instanceof RegExp) {
+            json += asString(value_database_879.source)
           } else {
-            json += asString(value_database_877.toString())
+            json += asString(value_database_879.toString())
           }
         } else {
-          json += asString(value_database_877)
+          json += asString(value_database_879)
         }
         
       } else {
         throw new Error('"database" is required!')
       }
       
-      const value_redis_878 = obj["redis"]
-      if (value_redis_878 !== undefined) {
+      const value_redis_880 = obj["redis"]
+      if (value_redis_880 !== undefined) {
         json += ",\"redis\":"
         
-        if (typeof value_redis_878 !== 'string') {
-          if (value_redis_878 === null) {
+        if (typeof value_redis_880 !== 'string') {
+          if (value_redis_880 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_redis_878 instanceof Date) {
-            json += JSON_STR_QUOTE + value_redis_878.toISOString() + JSON_STR_QUOTE
-          } else if (value_redis_878 instanceof RegExp) {
-            json += asString(value_redis_878.source)
+          } else if (value_redis_880 instanceof Date) {
+            json += JSON_STR_QUOTE + value_redis_880.toISOString() + JSON_STR_QUOTE
+          } else if (value_redis_880 instanceof RegExp) {
+            json += asString(value_redis_880.source)
           } else {
-            json += asString(value_redis_878.toString())
+            json += asString(value_redis_880.toString())
           }
         } else {
-          json += asString(value_redis_878)
+          json += asString(value_redis_880)
         }
         
       } else {
@@ -18688,32 +18718,32 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_874 = obj["status"]
-      if (value_status_874 !== undefined) {
+      const value_status_876 = obj["status"]
+      if (value_status_876 !== undefined) {
         json += "{\"status\":"
         
-        if (typeof value_status_874 !== 'string') {
-          if (value_status_874 === null) {
+        if (typeof value_status_876 !== 'string') {
+          if (value_status_876 === null) {
             json += JSON_STR_EMPTY_STRING
-          } else if (value_status_874 instanceof Date) {
-            json += JSON_STR_QUOTE + value_status_874.toISOString() + JSON_STR_QUOTE
-          } else if (value_status_874 instanceof RegExp) {
-            json += asString(value_status_874.source)
+          } else if (value_status_876 instanceof Date) {
+            json += JSON_STR_QUOTE + value_status_876.toISOString() + JSON_STR_QUOTE
+          } else if (value_status_876 instanceof RegExp) {
+            json += asString(value_status_876.source)
           } else {
-            json += asString(value_status_874.toString())
+            json += asString(value_status_876.toString())
           }
         } else {
-          json += asString(value_status_874)
+          json += asString(value_status_876)
         }
         
       } else {
         throw new Error('"status" is required!')
       }
       
-      const value_dependencies_875 = obj["dependencies"]
-      if (value_dependencies_875 !== undefined) {
+      const value_dependencies_877 = obj["dependencies"]
+      if (value_dependencies_877 !== undefined) {
         json += ",\"dependencies\":"
-        json += anonymous189(value_dependencies_875)
+        json += anonymous189(value_dependencies_877)
       } else {
         throw new Error('"dependencies" is required!')
       }
@@ -18733,8 +18763,8 @@ return json + JSON_STR_END_OBJECT
         let json = ''
 
         
-      const value_status_881 = obj["status"]
-      if (value_status_881 !== undefined) {
+      const value_status_883 = obj["status"]
+      if (value_status_883 !== undefined) {
         json += "{\"status\":"
         json += "\"up\""
       } else {

@@ -6004,6 +6004,11 @@ export interface components {
         };
         /** @description What a selection offers, in the order in which it is shown. An option cannot be taken out, only archived: records may hold its value. */
         CustomFieldOptions: components["schemas"]["CustomFieldOption"][];
+        /**
+         * @description How far what the values of a field are found by has been brought about.
+         * @enum {string}
+         */
+        CustomFieldState: "none" | "building" | "ready" | "clearing";
         /** @description What the live records hold that a definition would not take: of the newest 10,000, or of as many as there is time for. */
         CustomFieldCheck: {
             /**
@@ -6073,15 +6078,16 @@ export interface components {
             maxLength: number | null;
             /** @description Whether records can be filtered and sorted by the field, as fast as by one of their own. At most 10 fields of a kind of record that are not archived; none of type `longText` or `multiSelect`. */
             filterable: boolean;
+            /** @description Whether searches look into the values, also when the field is archived. For `text`, `longText`, `select`, `multiSelect`, `url`, `email` and `phone`, of which it is `true` when nothing is given; other types are not searched. */
+            searchable: boolean;
             /** @description Whether the values say something about a person. */
             personalData: boolean;
             /** @description Records keep the value of an archived field, and cannot be given another one. */
             archived: boolean;
-            /**
-             * @description Whether records can be filtered and sorted by the field: when it is `ready`. `building`: the values of existing records are still being taken down; `clearing`: they are being dropped; `none`: the field is not filterable, or archived.
-             * @enum {string}
-             */
-            indexState: "none" | "building" | "ready" | "clearing";
+            /** @description Whether records can be filtered and sorted by the field: when it is `ready`. `building`: the values of existing records are still being taken down; `clearing`: they are being dropped; `none`: the field is not filterable, or archived. */
+            indexState: components["schemas"]["CustomFieldState"];
+            /** @description Whether searches look into the values of all records: `ready`, or of none: `none`. `building` and `clearing`: existing records are still being gone through. */
+            searchState: components["schemas"]["CustomFieldState"];
             /** @description Only in the answer to a dry run. */
             check?: components["schemas"]["CustomFieldCheck"];
         };
@@ -6132,6 +6138,8 @@ export interface components {
             maxLength?: number | null;
             /** @description Whether records can be filtered and sorted by the field, as fast as by one of their own. At most 10 fields of a kind of record that are not archived; none of type `longText` or `multiSelect`. */
             filterable?: boolean;
+            /** @description Whether searches look into the values, also when the field is archived. For `text`, `longText`, `select`, `multiSelect`, `url`, `email` and `phone`, of which it is `true` when nothing is given; other types are not searched. */
+            searchable?: boolean;
             /** @description Whether the values say something about a person. */
             personalData?: boolean;
         };
@@ -6165,6 +6173,8 @@ export interface components {
             maxLength?: number | null;
             /** @description Whether records can be filtered and sorted by the field, as fast as by one of their own. At most 10 fields of a kind of record that are not archived; none of type `longText` or `multiSelect`. */
             filterable?: boolean;
+            /** @description Whether searches look into the values, also when the field is archived. For `text`, `longText`, `select`, `multiSelect`, `url`, `email` and `phone`, of which it is `true` when nothing is given; other types are not searched. */
+            searchable?: boolean;
             /** @description Whether the values say something about a person. */
             personalData?: boolean;
             /** @description `true` archives the field: records keep its value, and cannot be given another one. `false` brings it back. */

@@ -13,7 +13,7 @@ import { createProducer, type Producer } from './jobs/producer.js'
 import { type RunningWorker, startWorker } from './jobs/worker.js'
 import { keyRotation, sessionRetention } from './modules/auth/jobs.js'
 import { KeyRing } from './modules/auth/keys.js'
-import { customFieldKeys } from './modules/custom-fields/jobs.js'
+import { customFieldBackfill } from './modules/custom-fields/jobs.js'
 import { invitationMail } from './modules/users/jobs.js'
 import { createSigner, type Signer } from './signer.js'
 
@@ -131,7 +131,7 @@ export function runJobs(
   return startWorker({
     config: { databaseUrl, redisUrl: config.redisUrl },
     services: { ...services, mailer, rotateKeys: () => keys.rotate() },
-    jobs: [invitationMail, customFieldKeys, sessionRetention, keyRotation, idempotencyRetention],
+    jobs: [invitationMail, customFieldBackfill, sessionRetention, keyRotation, idempotencyRetention],
     log,
   })
 }

@@ -35,6 +35,8 @@ const FIELDS: Readonly<Record<Kind, readonly Seeded[]>> = {
   ],
 }
 
+const isText = (type: CustomField['type']): boolean => type === 'text' || type === 'select'
+
 /** As an organization defines it by the API. */
 const definition = ({ key, type, values }: Seeded, object: Kind = 'contact') => ({
   ...{
@@ -50,6 +52,7 @@ const definition = ({ key, type, values }: Seeded, object: Kind = 'contact') => 
   options: type === 'select' ? (values ?? []).map((value) => ({ value, label: value, archived: false })) : [],
   ...{ minimum: null, maximum: null, minLength: null, maxLength: null },
   ...{ required: false, unique: false, filterable: true, personalData: false, archived: false, indexState: 'ready' },
+  ...(isText(type) ? { searchable: true, searchState: 'ready' } : { searchable: false, searchState: 'none' }),
 })
 
 const keyOf = (field: Seeded, value: unknown): string => keyOfValue(definition(field) as unknown as CustomField, value)
@@ -92,11 +95,11 @@ const KINDS = Object.keys(FIELDS) as Kind[]
 /** The definitions, for every organization. */
 export const DEFINITIONS = KINDS.flatMap((kind, place) => [
   ...FIELDS[kind].map((field, at) => {
-    const { key, type, options } = definition(field, kind)
+    const { key, type, options, searchable, searchState } = definition(field, kind)
     return `insert into crm_custom_fields (organization_id, id, version, object, key, type, label, required, is_unique, options, filterable,
-        personal_data, archived, created_at, created_by_type, updated_at, updated_by_type, index_state, slot)
+        personal_data, archived, created_at, created_by_type, updated_at, updated_by_type, index_state, slot, searchable, search_state)
       select id, pg_temp.uuid_at('2023-01-01Z', 7, n * 100 + ${place * 10 + at}), 1, '${kind}', '${key}', '${type}', '${key}', false, false,
-        ${literal(JSON.stringify(options))}, true, false, false, '2023-01-01Z', 'system', '2023-01-01Z', 'system', 'ready', ${at + 1}
+        ${literal(JSON.stringify(options))}, true, false, false, '2023-01-01Z', 'system', '2023-01-01Z', 'system', 'ready', ${at + 1}, ${searchable}, '${searchState}'
         from bench_organization`
   }),
   `insert into crm_custom_field_revisions (organization_id, object, revision)

@@ -4,12 +4,14 @@ import type { Level } from '../../generated/operations.js'
 import type { Scope } from '../context.js'
 import { parameter } from '../db/statement.js'
 import { InvalidRequest } from '../problem.js'
+import { crmCustomFields as t } from './custom-fields/table.js'
 import type { Compiled } from './filter.js'
 import { wordsOf } from './highlight.js'
 import type { Readable } from './record-type.js'
-import { requireLevel } from './scope.js'
+import { requireLevel, sameOrganization } from './scope.js'
 
-// The documents that are searched, and what finds them, are in the database: migrations/0011_search.sql.
+// The documents that are searched, and what finds them, are in the database: migrations/0011_search.sql, and 0018 for
+// custom fields.
 
 /** As many matches of a kind of record as a search considers, beside those among the youngest. */
 const CONSIDERED = 1_000
@@ -71,3 +73,7 @@ export function withSearch(
 export const isSearched = (column: PgColumn): boolean =>
   (is(column, PgText) && /^(.*_)?(name|email|phone|domain|website|title|sku|code|number)$/.test(column.name)) ||
   (is(column, PgJsonb) && column.name.endsWith('_emails'))
+
+/** The keys of the custom fields of a kind of record that are not searched. */
+export const unsearchedKeys = (object: string): SQL =>
+  sql`to_json(array(select ${t.key} from ${t} where ${sameOrganization(t)} and ${t.object} = ${object} and not ${t.searchable}))`

@@ -5,7 +5,7 @@ import type { CustomField } from '../../records/custom-fields/definitions.js'
 import { keyOfValue } from '../../records/custom-fields/key.js'
 import { eventsOf, type Reply, type Row, refused, rowsOf, unchanged } from '../../testing/case.js'
 import { type Caller, createHarness, type Harness } from '../../testing/harness.js'
-import { customFieldKeys } from './jobs.js'
+import { customFieldBackfill } from './jobs.js'
 
 const path = '/api/v1/custom-fields'
 const accounts = '/api/v1/accounts'
@@ -69,6 +69,19 @@ async function expectRightKeys(): Promise<void> {
   }
 }
 
+/** What is searched is what all documents would be if they were made at once. */
+async function expectRightDocuments(): Promise<void> {
+  const documents = async () =>
+    (
+      await harness.sql.query('select * from app.search_documents where organization_id = $1 order by record_id', [
+        owner.organizationId,
+      ])
+    ).rows
+  const kept = await documents()
+  await harness.sql.query('select app.search_records(true)')
+  expect(kept).toEqual(await documents())
+}
+
 /** More accounts than a request gives their keys. */
 const fill = (count: number) =>
   harness.sql.query(
@@ -79,7 +92,7 @@ const fill = (count: number) =>
   )
 
 const run = (field: CustomField, database: Database = harness.resources.database) =>
-  customFieldKeys.run(`${owner.organizationId}_${field.id}`, { ...harness.resources.services, database })
+  customFieldBackfill.run(`${owner.organizationId}_${field.id}`, { ...harness.resources.services, database })
 
 describe('a field that becomes filterable', () => {
   test('has the keys of all records, which no event and no version tells of', async () => {
@@ -109,7 +122,7 @@ describe('a field that becomes filterable', () => {
     )
     expect(refusal.json()).toMatchObject({ errors: [{ pointer: '/query/sort/0', code: 'index_not_ready' }] })
 
-    const due = await customFieldKeys.due(harness.resources.services)
+    const due = await customFieldBackfill.due(harness.resources.services)
     expect(due).toContain(`${owner.organizationId}_${field.id}`)
     const { rows } = await harness.sql.query<{ id: string }>(
       'select id from crm_accounts where organization_id = $1 order by id desc limit 1',
@@ -342,7 +355,7 @@ test('the longest values can be found', async () => {
   expect(await names({ filter: is('note', 'eq', '😀'.repeat(1_024)) })).toEqual([])
 })
 
-test('whatever happens to definitions and records, the keys are those of the values', async () => {
+test('whatever happens to definitions and records, keys and search documents are those of the values', async () => {
   const types = ['text', 'integer', 'boolean', 'date'] as const
   const values = {
     text: ['', 'a', 'B'],
@@ -361,7 +374,10 @@ test('whatever happens to definitions and records, the keys are those of the val
     fc.record({
       do: fc.constant('define' as const),
       key,
-      patch: fc.constantFrom({ filterable: true }, { filterable: false }, { archived: true }, { archived: false }),
+      patch: fc.constantFrom(
+        ...[{ filterable: true }, { filterable: false }, { archived: true }, { archived: false }],
+        ...[{ searchable: true }, { searchable: false }],
+      ),
     }),
   )
   await fc.assert(
@@ -390,6 +406,7 @@ test('whatever happens to definitions and records, the keys are those of the val
         else await owner.post(`${pick(each.at)}/restore`)
       }
       await expectRightKeys()
+      await expectRightDocuments()
     }),
     { numRuns: 15, seed: 11 },
   )

@@ -1,12 +1,16 @@
-import { asc, inArray, sql } from 'drizzle-orm'
+import { asc, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import type { SharedServices } from '../../context.js'
 import type { Executor } from '../../db/database.js'
 import { parameter, query, statement } from '../../db/statement.js'
 import { defineJob } from '../../jobs/job.js'
-import { type CustomField, customFields } from '../../records/custom-fields/definitions.js'
-import { holdPart, writePart } from '../../records/custom-fields/rekey.js'
-import { crmCustomFieldRevisions as revisions, crmCustomFields as t } from '../../records/custom-fields/table.js'
+import { holdPart, type Standing, settled, standingOf, writePart } from '../../records/custom-fields/backfill.js'
+import { customFields } from '../../records/custom-fields/definitions.js'
+import {
+  pending,
+  crmCustomFieldRevisions as revisions,
+  crmCustomFields as t,
+} from '../../records/custom-fields/table.js'
 import type { Row } from '../../records/fields.js'
 import { columnsOf } from '../../records/record-type.js'
 import { sameOrganization } from '../../records/scope.js'
@@ -20,7 +24,7 @@ const findPending = statement(
   query
     .select({ organizationId: t.organizationId, id: t.id })
     .from(t)
-    .where(inArray(t.indexState, ['building', 'clearing']))
+    .where(pending)
     .orderBy(asc(t.updatedAt), asc(t.organizationId), asc(t.id))
     .limit(200),
 )
@@ -28,8 +32,8 @@ const findPending = statement(
 const ofOne = sql`${sameOrganization(t)} and ${t.id} = ${parameter('id')}::uuid`
 
 const find = statement<Row>(
-  'custom_fields.to_key',
-  sql`select ${t.slot}, ${t.indexedTo}, ${columnsOf(customFields)} from ${t} where ${ofOne} and ${t.slot} is not null and ${t.indexState} in ('building', 'clearing')`,
+  'custom_fields.to_go_on_with',
+  sql`select ${t.slot}, ${t.indexedTo}, ${columnsOf(customFields)} from ${t} where ${ofOne} and ${pending}`,
 )
 
 // As a write of a record does: the field stays as it is until the transaction ends.
@@ -46,55 +50,54 @@ const goOn = statement(
 const finish = statement(
   'custom_fields.finish',
   sql`with finished as (
-      update ${t} set version = version + 1, indexed_to = null, index_state = ${parameter('state')}, slot = ${parameter('slot')}::integer
+      update ${t} set version = version + 1, indexed_to = null, index_state = ${parameter('indexState')},
+        search_state = ${parameter('searchState')}, slot = ${parameter('slot')}::integer
       where ${ofOne} returning object)
     update ${revisions} set revision = ${parameter('revision')}::uuid from finished
     where ${sameOrganization(revisions)} and ${revisions.object} = finished.object`,
 )
 
-type Pending = { field: CustomField; slot: number; indexedTo: string | null }
-
-async function read(tx: Executor, organizationId: string, id: string): Promise<Pending | undefined> {
+async function read(tx: Executor, organizationId: string, id: string): Promise<Standing | undefined> {
   const [row] = await tx.run(find({ scopeOrganizationId: organizationId, id }))
-  return (
-    row && { field: customFields.toResource(row), slot: Number(row.slot), indexedTo: row.indexedTo as string | null }
-  )
+  return row && standingOf(row)
 }
 
-/** Whether nobody has changed the field, or keyed records for it, since it was looked at. */
-const isSame = (before: Pending, now: Pending | undefined): now is Pending =>
+/** Whether nobody has changed the field, or gone through records for it, since it was looked at. */
+const isSame = (before: Standing, now: Standing | undefined): boolean =>
   now?.field.version === before.field.version && now.indexedTo === before.indexedTo
 
 /**
- * Keys the next records, in a transaction of its own: first they are held, then the definitions, like when they are written.
+ * Goes through the next records, in a transaction of its own: first they are held, then the definitions, like when they are written.
  * @returns whether these were the last ones
  */
-async function keyPart(tx: Executor, organizationId: string, pending: Pending): Promise<boolean> {
-  const { id, object } = pending.field
-  const part = await holdPart(organizationId, tx, pending, pending.indexedTo)
+async function doPart(tx: Executor, organizationId: string, standing: Standing): Promise<boolean> {
+  const { id, object } = standing.field
+  const part = await holdPart(organizationId, tx, standing)
   await tx.run(share({ scopeOrganizationId: organizationId, object }))
-  if (!isSame(pending, await read(tx, organizationId, id))) return false
-  const { last, isLast } = await writePart(organizationId, tx, pending, part)
+  if (!isSame(standing, await read(tx, organizationId, id))) return false
+  const { last, isLast } = await writePart(organizationId, tx, standing, part)
   if (!isLast) await tx.run(goOn({ scopeOrganizationId: organizationId, id, indexedTo: last }))
   return isLast
 }
 
-/** Says that all records are keyed, unless the field has changed meanwhile. What clients remember of it is outdated then. */
-async function conclude(tx: Executor, organizationId: string, pending: Pending): Promise<void> {
-  const { id, object, indexState } = pending.field
+/** Says that all records have been gone through, unless the field has changed meanwhile. What clients remember of it is outdated then. */
+async function conclude(tx: Executor, organizationId: string, standing: Standing): Promise<void> {
+  const { id, object } = standing.field
   await tx.run(holdObject({ scopeOrganizationId: organizationId, object }))
-  if (!isSame(pending, await read(tx, organizationId, id))) return
-  const isReady = indexState === 'building'
-  const [state, slot] = isReady ? ['ready', pending.slot] : ['none', null]
-  await tx.run(finish({ scopeOrganizationId: organizationId, id, state, slot, revision: uuidv7() }))
+  if (!isSame(standing, await read(tx, organizationId, id))) return
+  const {
+    field: { indexState, searchState },
+    slot,
+  } = settled(standing)
+  await tx.run(finish({ scopeOrganizationId: organizationId, id, indexState, searchState, slot, revision: uuidv7() }))
 }
 
 /**
- * Gives existing records the keys of a field that has become filterable, or takes them away, part by part. It goes on where it was
- * stopped: what is done stands in the field.
+ * Has existing records found by a field as its definition says by now, part by part. It goes on where it was stopped: what is done
+ * stands in the field.
  */
-export const customFieldKeys = defineJob<SharedServices>({
-  name: 'custom-field-keys',
+export const customFieldBackfill = defineJob<SharedServices>({
+  name: 'custom-field-backfill',
   due: async ({ database }) => {
     const rows = await database.as({ kind: 'maintenance' }).run(findPending())
     return rows.map(({ organizationId, id }) => `${organizationId}_${id}`)
@@ -104,10 +107,10 @@ export const customFieldKeys = defineJob<SharedServices>({
     const db = database.as({ kind: 'tenant', organizationId })
     const end = performance.now() + RUN_MS
     while (performance.now() < end) {
-      const pending = await read(db, organizationId, id)
-      if (!pending) return
-      const isLast = await db.transaction((tx) => keyPart(tx, organizationId, pending))
-      if (isLast) await db.transaction((tx) => conclude(tx, organizationId, pending))
+      const standing = await read(db, organizationId, id)
+      if (!standing) return
+      const isLast = await db.transaction((tx) => doPart(tx, organizationId, standing))
+      if (isLast) await db.transaction((tx) => conclude(tx, organizationId, standing))
     }
   },
 })

@@ -9,8 +9,8 @@ import type { Executor } from '../../db/database.js'
 import { parameter, statement } from '../../db/statement.js'
 import { type Conflict, problem } from '../../problem.js'
 import { etagOf, ifMatchHolds } from '../../records/conditional.js'
+import { backfillSome, type Standing, standingOf } from '../../records/custom-fields/backfill.js'
 import { type CustomField, customFields } from '../../records/custom-fields/definitions.js'
-import { rekeySome } from '../../records/custom-fields/rekey.js'
 import { crmCustomFieldRevisions as revisions, crmCustomFields as t } from '../../records/custom-fields/table.js'
 import { compileEnforcement, enforcementOf, forgetUnique } from '../../records/custom-fields/unique.js'
 import type { Row } from '../../records/fields.js'
@@ -19,10 +19,10 @@ import { columnsOf, recordTypeOf } from '../../records/record-type.js'
 import { levelOf, requireLevel, sameOrganization, scopeParameters, within } from '../../records/scope.js'
 import { KEY_SLOTS } from '../../records/table.js'
 import { checkRecords } from './check.js'
-import { assertSound } from './rules.js'
+import { assertSound, SEARCHABLE } from './rules.js'
 
 const MAX_LIVE = 200
-/** How many parts of the records get their keys within the request; with the others a job goes on. */
+/** How many parts of the records a request goes through; with the others a job goes on. */
 const PARTS_AT_ONCE = 4
 
 // Waits for the writes that go by the present definitions, and holds up those that come: see app.custom_fields_revision.
@@ -41,13 +41,6 @@ const holdObjectOf = statement(
 const found = sql<Row>`select ${t.slot}, ${t.indexedTo}, ${columnsOf(customFields)} from ${t} where ${sameOrganization(t)} and ${t.id} = ${parameter('id')}`
 const find = statement<Row>('custom_fields.find', found)
 const hold = statement<Row>('custom_fields.lock', sql<Row>`${found} for no key update`)
-
-/** Where the keys of a field's values are, and how far those of existing records are right. */
-type Index = { slot: number | null; indexedTo: string | null }
-
-const NO_INDEX: Index = { slot: null, indexedTo: null }
-
-const indexOf = ({ slot, indexedTo }: Row): Index => ({ slot, indexedTo }) as Index
 
 type Survey = { live: number; taken: string | null; slots: { slot: number; isFree: boolean }[] }
 
@@ -71,8 +64,18 @@ const changing = [
     t.minimum,
     t.maximum,
   ],
-  ...[t.minLength, t.maxLength, t.filterable, t.personalData, t.archived, t.updatedAt, t.updatedByType, t.updatedById],
-  ...[t.indexState, t.slot, t.indexedTo],
+  ...[
+    t.minLength,
+    t.maxLength,
+    t.filterable,
+    t.searchable,
+    t.personalData,
+    t.archived,
+    t.updatedAt,
+    t.updatedByType,
+    t.updatedById,
+  ],
+  ...[t.indexState, t.searchState, t.slot, t.indexedTo],
 ].map(({ name }) => sql.identifier(name))
 
 const store = statement(
@@ -88,8 +91,8 @@ const store = statement(
   )}`,
 )
 
-async function save(scope: Scope, tx: Executor, field: CustomField, index: Index): Promise<void> {
-  const row: Row = { ...index }
+async function save(scope: Scope, tx: Executor, { field, ...index }: Standing): Promise<void> {
+  const row: Row = index
   for (const [name, { write }] of Object.entries(customFields.fields)) {
     write(field[name as keyof CustomField], row, `/${name}`)
   }
@@ -129,11 +132,14 @@ const giveUpSlot = statement(
     where ${and(sameOrganization(t), eq(t.object, parameter('object')), eq(t.slot, parameter('slot')))}`,
 )
 
-/** Whether the values of a field have, or are being given, keys. */
-const isKept = ({ indexState }: CustomField): boolean => indexState === 'building' || indexState === 'ready'
+/** Whether what values are found by is there, or being brought about. */
+const isKept = (state: CustomField['indexState']): boolean => state === 'building' || state === 'ready'
+
+const stateFor = (state: CustomField['indexState'], isWanted: boolean): CustomField['indexState'] =>
+  isKept(state) === isWanted ? state : isWanted ? 'building' : 'clearing'
 
 /** A slot for the keys of a field. One that is being cleared will do as well as a free one: every key in it is written anew. */
-function slotFor({ slot }: Index, slots: Survey['slots']): number | undefined {
+function slotFor(slot: number | null, slots: Survey['slots']): number | undefined {
   const used = new Set(slots.map((each) => each.slot))
   return slot ?? ALL_SLOTS.find((each) => !used.has(each)) ?? slots.find(({ isFree }) => isFree)?.slot
 }
@@ -141,32 +147,42 @@ function slotFor({ slot }: Index, slots: Survey['slots']): number | undefined {
 const ALL_SLOTS = Array.from({ length: KEY_SLOTS }, (_, index) => index + 1)
 
 /**
- * Gives a field a key slot, or takes it, as its definition wants it by now, and brings the keys of existing records in line, or lets
- * a job do it. No record changes meanwhile, because the object is held.
- *
- * @returns the field with the state of its index; undefined when no slot is free
+ * Where a field stands when its definition has changed: from the first record on where they are to be found by it in another way.
+ * @returns undefined when no slot is free
  */
-async function arrangeKeys(
+function begin(standing: Standing, slots: Survey['slots']): Standing | undefined {
+  const { field } = standing
+  const indexState = stateFor(field.indexState, field.filterable && !field.archived)
+  const searchState = stateFor(field.searchState, field.searchable)
+  if (indexState === field.indexState && searchState === field.searchState) return standing
+  const slot = indexState === field.indexState ? standing.slot : slotFor(standing.slot, slots)
+  return slot === undefined ? undefined : { field: { ...field, indexState, searchState }, slot, indexedTo: null }
+}
+
+/**
+ * Saves a definition, and has existing records found by it as it says, or lets a job do it. No record changes meanwhile, because the
+ * object is held.
+ *
+ * @returns the field as it is saved; undefined when no slot is free
+ */
+async function establish(
   scope: Scope,
   tx: Executor,
-  field: CustomField,
-  index: Index,
+  standing: Standing,
   slots: Survey['slots'],
-): Promise<{ field: CustomField; index: Index } | undefined> {
-  const { organizationId } = scope.principal
-  const isWanted = field.filterable && !field.archived
-  if (isWanted === isKept(field)) return { field, index }
-  const slot = slotFor(index, slots)
-  if (slot === undefined) return undefined
-  if (index.slot === null && slots.some((each) => each.slot === slot)) {
+): Promise<CustomField | undefined> {
+  const begun = begin(standing, slots)
+  if (!begun) return undefined
+  const { field, slot } = begun
+  if (standing.slot === null && slot !== null && slots.some((each) => each.slot === slot)) {
     await tx.run(giveUpSlot({ ...scopeParameters(scope), object: field.object, slot }))
   }
-  const under: CustomField = { ...field, indexState: isWanted ? 'building' : 'clearing' }
-  const { isDone, indexedTo } = await rekeySome(organizationId, tx, { field: under, slot }, PARTS_AT_ONCE)
-  if (!isDone) return { field: under, index: { slot, indexedTo } }
-  return isWanted
-    ? { field: { ...under, indexState: 'ready' }, index: { slot, indexedTo: null } }
-    : { field: { ...under, indexState: 'none' }, index: NO_INDEX }
+  // The documents of the records go by what is saved.
+  await save(scope, tx, begun)
+  if (begun === standing) return field
+  const reached = await backfillSome(scope.principal.organizationId, tx, begun, PARTS_AT_ONCE)
+  if (reached !== begun) await save(scope, tx, reached)
+  return reached.field
 }
 
 /** Carries the records that share a value out of the transaction that would make a field unique. */
@@ -238,17 +254,21 @@ export async function createCustomField(
       pattern: null,
     },
     ...{ minimum: null, maximum: null, minLength: null, maxLength: null, filterable: false, personalData: false },
+    searchable: SEARCHABLE.has(input.type),
     ...input,
     ...{ id: uuidv7(), version: 1, createdAt: at, createdBy: by, updatedAt: at, updatedBy: by, archived: false },
     indexState: 'none',
+    // Before it is defined, whatever is text is searched.
+    searchState: 'ready',
   }
   assertSound(field)
   const { object, key } = field
+  const standing: Standing = { field, slot: null, indexedTo: null }
   if (dryRun) {
     const [found] = await scope.db.run(survey({ ...scopeParameters(scope), object, key }))
     if (found?.taken) return keyTaken(found.taken)
     if ((found?.live ?? 0) >= MAX_LIVE) return tooMany()
-    if (field.filterable && slotFor(NO_INDEX, found?.slots ?? []) === undefined) return tooManyFilterable()
+    if (!begin(standing, found?.slots ?? [])) return tooManyFilterable()
     return { status: 200 as const, body: { ...field, check: await checkRecords(scope, field) } }
   }
   return undoneWhenShared(scope, async (tx) => {
@@ -256,12 +276,11 @@ export async function createCustomField(
     const [found] = await tx.run(survey({ ...scopeParameters(scope), object, key }))
     if (found?.taken) return keyTaken(found.taken)
     if ((found?.live ?? 0) >= MAX_LIVE) return tooMany()
-    const keyed = await arrangeKeys(scope, tx, field, NO_INDEX, found?.slots ?? [])
-    if (!keyed) return tooManyFilterable()
-    await save(scope, tx, keyed.field, keyed.index)
+    const created = await establish(scope, tx, standing, found?.slots ?? [])
+    if (!created) return tooManyFilterable()
     if (field.unique) await enforceUnique(scope, tx, field)
     const Location = `${operations.listCustomFields.path}/${field.id}`
-    return { status: 201 as const, headers: { ETag: etagOf(field), Location }, body: keyed.field }
+    return { status: 201 as const, headers: { ETag: etagOf(field), Location }, body: created }
   })
 }
 
@@ -282,7 +301,8 @@ export async function updateCustomField(
     const parameters = { ...scopeParameters(scope), id }
     const [, [row]] = await tx.all(holdObjectOf(parameters), hold(parameters))
     if (!row) return problem(404, 'not_found')
-    const before = customFields.toResource(row)
+    const standing = standingOf(row)
+    const before = standing.field
     if (!ifMatchHolds(ifMatch, before.version)) return problem(412, 'version_mismatch')
     let after = mergePatch(before, patch)
     assertSound(after, before)
@@ -293,10 +313,9 @@ export async function updateCustomField(
       after.version = before.version + 1
       after.updatedAt = scope.clock().toISOString()
       after.updatedBy = { type: 'user', id: scope.principal.userId }
-      const keyed = await arrangeKeys(scope, tx, after, indexOf(row), found?.slots ?? [])
-      if (!keyed) return tooManyFilterable()
-      after = keyed.field
-      await save(scope, tx, after, keyed.index)
+      const changed = await establish(scope, tx, { ...standing, field: after }, found?.slots ?? [])
+      if (!changed) return tooManyFilterable()
+      after = changed
       if (after.unique && !before.unique) await enforceUnique(scope, tx, after)
       if (before.unique && !after.unique) await forgetUnique(scope, tx, after.id)
     }
@@ -313,15 +332,15 @@ async function previewUpdate(
 ) {
   const [row] = await scope.db.run(find({ ...scopeParameters(scope), id }))
   if (!row) return problem(404, 'not_found')
-  const before = customFields.toResource(row)
+  const standing = standingOf(row)
+  const before = standing.field
   if (!ifMatchHolds(ifMatch, before.version)) return problem(412, 'version_mismatch')
   const after = mergePatch(before, patch)
   assertSound(after, before)
   const { object, key } = after
   const [surveyed] = await scope.db.run(survey({ ...scopeParameters(scope), object, key }))
   if (before.archived && !after.archived && (surveyed?.live ?? 0) >= MAX_LIVE) return tooMany()
-  const isNew = after.filterable && !after.archived && !isKept(before)
-  if (isNew && slotFor(indexOf(row), surveyed?.slots ?? []) === undefined) return tooManyFilterable()
+  if (!begin({ ...standing, field: after }, surveyed?.slots ?? [])) return tooManyFilterable()
   const body = { ...after, check: await checkRecords(scope, after) }
   return { status: 200 as const, headers: { ETag: etagOf(before) }, body }
 }

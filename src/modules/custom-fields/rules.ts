@@ -19,6 +19,10 @@ const RULES: Partial<Record<CustomField['type'], readonly Rule[]>> = {
 const UNIQUE: ReadonlySet<CustomField['type']> = new Set([
   ...(['text', 'number', 'integer', 'date', 'user', 'reference', 'url', 'email', 'phone'] as const),
 ])
+/** Types whose values are texts for people. */
+export const SEARCHABLE: ReadonlySet<CustomField['type']> = new Set([
+  ...(['text', 'longText', 'select', 'multiSelect', 'url', 'email', 'phone'] as const),
+])
 const ALL_RULES: readonly Rule[] = ['referenceObject', 'pattern', 'minimum', 'maximum', 'minLength', 'maxLength']
 
 /**
@@ -48,6 +52,9 @@ function* faultsOfRules(field: CustomField): Generator<Fault> {
   }
   if (field.filterable && !CUSTOM_OPERATORS[type]) {
     yield { pointer: '/filterable', code: 'not_of_type', message: `must be false for ${type}` }
+  }
+  if (field.searchable && !SEARCHABLE.has(type)) {
+    yield { pointer: '/searchable', code: 'not_of_type', message: `must be false for ${type}` }
   }
   if (type === 'reference' && field.referenceObject === null) {
     yield { pointer: '/referenceObject', code: 'required', message: 'must name what the field refers to' }

@@ -7,7 +7,7 @@ import type { Row } from '../../records/fields.js'
 import { highlight } from '../../records/highlight.js'
 import { type AnyRecord, columnsOf, keysOf, type RecordMeta, recordTypes } from '../../records/record-type.js'
 import { levelOf, scopeParameters } from '../../records/scope.js'
-import { assertSearchable, found, isSearched } from '../../records/search.js'
+import { assertSearchable, found, isSearched, unsearchedKeys } from '../../records/search.js'
 
 type Hit = components['schemas']['SearchHit']
 
@@ -28,23 +28,24 @@ export async function search(
   return hits.sort((a, b) => b.score - a.score).slice(0, limit)
 }
 
-type Found = Row & { found: number }
+/** A record, how well it matches, and which of its custom fields are not searched. */
+type Found = Row & { found: number; unsearched: string[] }
 
 /** The first wall is here: what the function finds is joined under the predicate of the caller's rights. */
 const best = (type: AnyRecord, level: Level) =>
   type.prepared(`search ${level}`, () =>
     statement<Found>(
       `${type.plural}.search`,
-      sql`select round(found.score::numeric, 4)::float8, ${columnsOf(type)} from ${found(type.object, level)} found
+      sql`select round(found.score::numeric, 4)::float8, ${unsearchedKeys(type.object)}, ${columnsOf(type)} from ${found(type.object, level)} found
         join ${type.from} on ${type.id} = found.record_id where ${type.visible(level)}
         order by found.score desc, ${type.id} desc limit ${parameter('limit')}`,
-      { columns: ['found', ...keysOf(type)] },
+      { columns: ['found', 'unsearched', ...keysOf(type)] },
     ),
   )
 
 function toHit(type: AnyRecord, row: Found, q: string): Hit {
   const record = type.toResource(row)
-  const texts = textsOf(type, record)
+  const texts = textsOf(type, record, new Set(row.unsearched))
   const [title] = texts
   const { id, ownerId, teamId, createdAt, updatedAt } = record
   const fields = texts.filter(({ field }) => !field.startsWith('customFields.') && field !== 'additionalEmails')
@@ -65,7 +66,7 @@ function toHit(type: AnyRecord, row: Found, q: string): Hit {
 type SearchedText = { field: string; text: string }
 
 /** What is searched of a record, its name first; without parts of the name, which say nothing more. */
-function textsOf(type: AnyRecord, record: RecordMeta): SearchedText[] {
+function textsOf(type: AnyRecord, record: RecordMeta, unsearched: ReadonlySet<string>): SearchedText[] {
   const values = record as unknown as Record<string, unknown>
   const name = typeof values.name === 'string' ? values.name : ''
   const own = Object.entries(type.fields).flatMap(([field, { columns }]) => {
@@ -73,7 +74,7 @@ function textsOf(type: AnyRecord, record: RecordMeta): SearchedText[] {
     return column && isSearched(column) && field !== 'name' ? texts(field, values[field]) : []
   })
   const custom = Object.entries(record.customFields).flatMap(([key, value]) =>
-    typeof value === 'string' ? texts(`customFields.${key}`, value) : [],
+    unsearched.has(key) ? [] : texts(`customFields.${key}`, value),
   )
   return [{ field: 'name', text: name }, ...own.filter(({ text }) => !name.includes(text)), ...custom]
 }

@@ -43,9 +43,11 @@ export const customFields = defineReadable<CustomField>()({
     minLength: column(t.minLength),
     maxLength: column(t.maxLength),
     filterable: column(t.filterable),
+    searchable: column(t.searchable),
     personalData: column(t.personalData),
     archived: column(t.archived),
     indexState: column(t.indexState),
+    searchState: column(t.searchState),
   },
 })
 

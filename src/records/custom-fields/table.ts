@@ -19,7 +19,7 @@ import { crmOrganizations } from '../../db/table.js'
 type CustomField = components['schemas']['CustomField']
 
 /** Of fields that a job has to go on with. */
-const pending = sql`index_state in ('building', 'clearing')`
+export const pending = sql`(index_state in ('building', 'clearing') or search_state in ('building', 'clearing'))`
 
 /** The fields that organizations add to their records. Never deleted, so that no key gets a second meaning. */
 export const crmCustomFields = pgTable(
@@ -44,6 +44,7 @@ export const crmCustomFields = pgTable(
     minLength: integer('min_length'),
     maxLength: integer('max_length'),
     filterable: boolean('filterable').notNull().default(false),
+    searchable: boolean('searchable').notNull().default(true),
     personalData: boolean('personal_data').notNull(),
     archived: boolean('archived').notNull(),
     createdAt: instant('created_at').notNull(),
@@ -53,9 +54,10 @@ export const crmCustomFields = pgTable(
     updatedByType: text('updated_by_type', { enum: ['user', 'system'] }).notNull(),
     updatedById: uuid('updated_by_id'),
     indexState: text('index_state').$type<CustomField['indexState']>().notNull().default('none'),
+    searchState: text('search_state').$type<CustomField['searchState']>().notNull().default('ready'),
     /** Which of the key columns of the records holds the keys of the values. */
     slot: integer('slot'),
-    /** How far the keys of existing records are what they should be, while that is still being brought about. */
+    /** Up to which record keys and words are what they should be, while that is still being brought about. */
     indexedTo: uuid('indexed_to'),
   },
   (t) => [
