@@ -17,7 +17,7 @@ const blank = {
     pattern: null,
   },
   ...{ minimum: null, maximum: null, minLength: null, maxLength: null, filterable: false, archived: false },
-  indexState: 'none',
+  ...{ indexState: 'none', searchable: false, searchState: 'none' },
 }
 
 async function create({ owner }: World, more: Row = {}): Promise<Row & { id: string }> {
