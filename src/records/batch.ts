@@ -9,6 +9,7 @@ import { isIdle, settle } from './claims.js'
 import { etagOf, ifMatchHolds } from './conditional.js'
 import { byDefinitions, type Definitions, loadDefinitions, OUTDATED } from './custom-fields/definitions.js'
 import { keyOf, type Row } from './fields.js'
+import { holdQuery } from './hold.js'
 import { mergePatch } from './merge-patch.js'
 import type { Only } from './only.js'
 import { columnsOf, type RecordMeta, type RecordType } from './record-type.js'
@@ -215,7 +216,7 @@ function takeWhile<Given, Taken>(given: readonly Given[], start: number, take: (
   return taken
 }
 
-/** The live records among these that the caller sees, held until the transaction ends; always in the same order, against deadlocks. */
+/** The live records among these that the caller sees, held until the transaction ends. */
 async function lockAll<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
@@ -227,7 +228,11 @@ async function lockAll<Resource extends RecordMeta>(
   const find = type.prepared(`lock many ${level}`, () =>
     statement<Row>(
       `${type.plural}.lock_many`,
-      sql`select ${columnsOf(type)} from ${type.table} where ${within(type.table, level)} and id = any(${parameter('ids')}::uuid[]) and deleted_at is null order by id for no key update`,
+      holdQuery(
+        type,
+        columnsOf(type),
+        sql`${within(type.table, level)} and id = any(${parameter('ids')}::uuid[]) and deleted_at is null`,
+      ),
     ),
   )
   const rows = await tx.run(find({ ...scopeParameters(scope), ids: `{${ids.join(',')}}` }))

@@ -7,6 +7,7 @@ import { type Conflict, problem } from '../problem.js'
 import { ifMatchHolds } from './conditional.js'
 import type { Row } from './fields.js'
 import { loseFollowers } from './followers.js'
+import { holdQuery } from './hold.js'
 import { type AnyRecord, columnsOf, type RecordMeta, type RecordType } from './record-type.js'
 import type { References } from './references.js'
 import { referrersTo } from './referrers.js'
@@ -162,7 +163,7 @@ async function offspringOf<Resource extends RecordMeta>(
     const find = type.prepared(`made from ${property}`, () =>
       statement<Row>(
         `${type.plural}.provenance`,
-        sql`select ${columnsOf(type)} from ${type.table} where ${sameOrganization(type.table)} and ${column} = ${parameter('id')} for no key update`,
+        holdQuery(type, columnsOf(type), sql`${sameOrganization(type.table)} and ${column} = ${parameter('id')}`),
       ),
     )
     const rows = await tx.run(find({ ...scopeParameters(scope), id }))

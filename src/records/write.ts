@@ -17,6 +17,7 @@ import { compileHolders } from './custom-fields/unique.js'
 import { assertCustomFields } from './custom-fields.js'
 import { compileIdHolders, type ExternalId, isSame, pointerAmong } from './external-ids.js'
 import { keyOf, type Row } from './fields.js'
+import { holdQuery } from './hold.js'
 import { mergePatch } from './merge-patch.js'
 import type { Only } from './only.js'
 import { columnsOf, keysOf, type Readable, type RecordMeta, type RecordType } from './record-type.js'
@@ -284,10 +285,9 @@ export async function lock<Resource extends RecordMeta>(
   const visible = requireLevel(scope, type.permission('read'))
   const find = type.prepared(`lock ${visible} ${deleted}`, () => {
     const live = deleted ? sql`true` : sql`deleted_at is null`
-    // Other records may come to refer to this one meanwhile: a plain "for update" would make them wait, for each other even.
     return statement<Row>(
       `${type.plural}.lock`,
-      sql`select ${columnsOf(type)} from ${type.table} where ${within(type.table, visible)} and id = ${parameter('id')} and ${live} for no key update`,
+      holdQuery(type, columnsOf(type), sql`${within(type.table, visible)} and id = ${parameter('id')} and ${live}`),
       { columns: keysOf(type) },
     )
   })

@@ -8,6 +8,7 @@ import { ifMatchHolds } from '../conditional.js'
 import { byAllDefinitions, type DefinitionsOf, holdDefinitions, OUTDATED } from '../custom-fields/definitions.js'
 import { tentatively } from '../dry-run.js'
 import type { Row } from '../fields.js'
+import { among, holdQuery } from '../hold.js'
 import type { Only } from '../only.js'
 import { columnsOf, type RecordMeta, type RecordType, recordTypes } from '../record-type.js'
 import { missingReference } from '../references.js'
@@ -23,7 +24,7 @@ import {
   referencesIn,
 } from './custom-references.js'
 import type { Merge } from './merges.js'
-import { holdQuery, moveToWinner, referrersFrom, referring } from './references.js'
+import { moveToWinner, referrersFrom, referring } from './references.js'
 import { joinAsLosers } from './segments-and-followers.js'
 import { crmMergeLosers as l, crmMerges as m } from './table.js'
 import { type Choices, mergedValues, pointerTo } from './values.js'
@@ -163,7 +164,7 @@ function holding(type: AnyType<RecordMeta>, referrer: CustomReferrer, loserIds: 
     const ids = selects.length > 0 ? sql.join(selects, sql` union all `) : sql`select null::uuid`
     return statement<{ count: number; found: CustomReference[] }>(
       `${kind.plural}.hold`,
-      sql`with held as materialized (${holdQuery(kind, ids)})
+      sql`with held as materialized (${holdQuery(kind, sql`${table.id}, ${table.customFields}, ${table.deletedAt}`, among(kind, ids))})
         select (select count(*) from held where held.id <> all(${parameter('group')}::uuid[]))::integer as count, ${referencesIn(kind.object)} as found`,
     )
   })

@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Scope } from '../../context.js'
 import { parameter, statement } from '../../db/statement.js'
+import { holdQuery } from '../hold.js'
 import type { AnyRecord, RecordMeta } from '../record-type.js'
 import { type Referrer, referrersTo } from '../referrers.js'
 import { levelOf, sameOrganization, scopeParameters, within } from '../scope.js'
@@ -38,9 +39,8 @@ const noted = ({ type: { object }, property }: Referrer): SQL =>
 const note = (referrer: Referrer): SQL => {
   const { type, property, column } = referrer
   const { table, object } = type
-  return sql`with found as materialized (
-      select ${table.id} as id, ${column} as loser_id from ${table}
-      where ${referring(referrer)} and ${table.id} <> all(${parameter('group')}::uuid[]) order by ${table.id} for no key update)
+  const others = sql`${referring(referrer)} and ${table.id} <> all(${parameter('group')}::uuid[])`
+  return sql`with found as materialized (${holdQuery(type, sql`${table.id} as id, ${column} as loser_id`, others)})
     insert into ${r} (organization_id, merge_id, object, property, record_id, loser_id)
     select ${parameter('scopeOrganizationId')}::uuid, ${parameter('mergeId')}::uuid, ${object}, ${property}, found.id, found.loser_id from found`
 }
@@ -57,11 +57,6 @@ export const moveToWinner = (
 /** Leads back what a merge has moved and nobody has moved since. */
 export const moveBack = (scope: Scope, type: AnyType<RecordMeta>, parameters: { mergeId: string; winnerId: string }) =>
   move(scope, type, { name: 'unmerge', previous: WINNER, next: sql`${r.loserId}`, parameters })
-
-/** Holds records against other writers, in the order of their ids, against deadlocks. */
-export const holdQuery = ({ table }: Pick<AnyRecord, 'table'>, ids: SQL): SQL =>
-  sql`select ${table.id}, ${table.customFields}, ${table.deletedAt} from ${table}
-    where ${sameOrganization(table)} and ${table.id} = any(array(${ids})) order by ${table.id} for no key update`
 
 /** Moves references in one flight; answers with how many the caller sees. */
 async function move(

@@ -8,6 +8,7 @@ import { ifMatchHolds } from '../conditional.js'
 import { byAllDefinitions, type DefinitionsOf, holdDefinitions, OUTDATED } from '../custom-fields/definitions.js'
 import { tentatively } from '../dry-run.js'
 import type { Row } from '../fields.js'
+import { among, holdQuery } from '../hold.js'
 import { columnsOf, type RecordMeta, type RecordType, recordTypes } from '../record-type.js'
 import { narrower, reaches, requireLevel, sameOrganization, scopeParameters } from '../scope.js'
 import { crmEvents as e } from '../table.js'
@@ -15,7 +16,7 @@ import { type AnyType, type Changes, DuplicateValue, describeDuplicate, saveHeld
 import { type CustomReferrer, customReferrersTo, moveCustomBack } from './custom-references.js'
 import { arrayOf, serialize } from './merge.js'
 import { type Merge, mergesOf } from './merges.js'
-import { holdQuery, moveBack } from './references.js'
+import { moveBack } from './references.js'
 import { leaveAsLosers } from './segments-and-followers.js'
 import { crmMergeLosers as l, crmMerges as m, crmMergeReferences as r } from './table.js'
 import { givenBack } from './values.js'
@@ -87,8 +88,9 @@ async function hold<Resource extends RecordMeta>(
       const moved = sql`select ${r.recordId} from ${r} where ${sameOrganization(r)} and ${r.mergeId} = ${parameter('id')}::uuid and ${r.object} = ${kind.object}`
       const group = sql`select ${m.winnerId} from ${m} where ${sameOrganization(m)} and ${m.id} = ${parameter('id')}::uuid
         union all select ${l.loserId} from ${l} where ${sameOrganization(l)} and ${l.mergeId} = ${parameter('id')}::uuid union all `
-      const held = holdQuery(kind, sql`${kind.table === type.table ? group : sql``}${moved}`)
-      return statement<unknown>(`${kind.plural}.hold`, sql`select count(*) from (${held}) held`)
+      const ids = sql`${kind.table === type.table ? group : sql``}${moved}`
+      const records = holdQuery(kind, sql`${kind.table.id}`, among(kind, ids))
+      return statement<unknown>(`${kind.plural}.hold`, sql`select count(*) from (${records}) held`)
     }),
   )
   const definitions = holdDefinitions(

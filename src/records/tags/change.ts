@@ -4,6 +4,7 @@ import type { Scope } from '../../context.js'
 import { parameter, statement } from '../../db/statement.js'
 import { Forbidden, problem } from '../../problem.js'
 import { tentatively } from '../dry-run.js'
+import { among, holdQuery } from '../hold.js'
 import { type AnyRecord, recordTypes } from '../record-type.js'
 import { levelOf, sameOrganization, scopeParameters } from '../scope.js'
 import { addEvents } from '../write.js'
@@ -50,20 +51,19 @@ export async function changeTag(scope: Scope, tag: string, name: string | null, 
 }
 
 const statementsOf = (type: AnyRecord) => {
-  const { plural } = type
+  const { plural, table } = type
+  const held = holdQuery(type, sql`${table.id}`, tagged(type))
   return {
-    hold: type.prepared('hold tagged', () => statement(`${plural}.hold_tagged`, holdQuery(type))),
+    hold: type.prepared('hold tagged', () =>
+      statement(`${plural}.hold_tagged`, sql`select count(*) from (${held}) held`),
+    ),
     write: type.prepared('change tag', () => statement<{ count: number }>(`${plural}.change_tag`, changeQuery(type))),
   }
 }
 
 /** The live records that have the tag. */
 const tagged = ({ table, object }: AnyRecord): SQL =>
-  sql`${sameOrganization(table)} and ${table.deletedAt} is null and ${table.id} = any(array(select ${t.recordId} from ${t} where ${ofTag} and ${t.object} = ${sql.raw(`'${object}'`)}))`
-
-/** Holds them against other writers, in the order of their ids, against deadlocks. */
-const holdQuery = (type: AnyRecord): SQL<unknown> =>
-  sql`select count(*) from (select from ${type.table} where ${tagged(type)} order by ${type.table.id} for no key update) held`
+  sql`${among({ table }, sql`select ${t.recordId} from ${t} where ${ofTag} and ${t.object} = ${sql.raw(`'${object}'`)}`)} and ${table.deletedAt} is null`
 
 /** No tag twice, and each where it stood first. */
 const CHANGED = sql`(select coalesce(jsonb_agg(each.tag order by each.place), '[]') from (
