@@ -45,6 +45,20 @@ describe('render', () => {
     expect(rolePermissions).toEqual({ owner: { 'widgets:read': 'all' }, member: { 'widgets:read': 'team' } })
   })
 
+  it('tells how long lists may be that have a name, and no others', async () => {
+    const document = contract()
+    Object.assign(document.components.schemas ?? {}, {
+      Colors: { type: 'array', maxItems: 7, items: { type: 'string' } },
+      Widget: { type: 'object', properties: { names: { type: 'array', maxItems: 9, items: { type: 'string' } } } },
+    })
+    const colors = { description: 'x', ...json({ $ref: '#/components/schemas/Colors' }) }
+    const widget = { description: 'x', ...json({ $ref: '#/components/schemas/Widget' }) }
+    document.paths['/colors'] = { get: operation('listColors', { responses: { 200: colors } }) }
+    document.paths['/widget'] = { get: operation('getWidget', { responses: { 200: widget } }) }
+    const { mostItems } = run<{ mostItems: object }>((await render(document)).get('limits.ts') ?? '')
+    expect(mostItems).toEqual({ Colors: 7 })
+  })
+
   it('gives the router the full paths and nothing to compile', async () => {
     const { routes } = run<{ routes: { paths: object } }>((await render(contract())).get('routes.ts') ?? '')
     expect(routes.paths).toEqual({

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml'
 import { readContract } from './contract.js'
 import type { Document } from './document.js'
+import { renderLimits } from './limits.js'
 import { renderOperations } from './operations.js'
 import { renderProblems } from './problems.js'
 import { renderCases, renderHandlers, renderRoutes } from './registry.js'
@@ -17,6 +18,7 @@ export async function render(bundle: Document): Promise<Map<string, string>> {
     ['openapi.yaml', stringify(contract.document, { aliasDuplicateObjects: false, lineWidth: 0 })],
     ['types.ts', await renderTypes(contract.document)],
     ['operations.ts', renderOperations(contract)],
+    ['limits.ts', renderLimits(contract)],
     ['problems.ts', renderProblems(contract)],
     ['handlers.ts', renderHandlers(contract)],
     ['cases.ts', renderCases(contract)],

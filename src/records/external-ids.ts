@@ -1,5 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { AnyPgColumn, PgTable } from 'drizzle-orm/pg-core'
+import { mostItems } from '../../generated/limits.js'
 import type { components } from '../../generated/types.js'
 import type { Scope } from '../context.js'
 import type { Executor } from '../db/database.js'
@@ -11,9 +12,6 @@ import { sameOrganization, scopeParameters } from './scope.js'
 import { crmExternalIds as t } from './table.js'
 
 export type ExternalId = components['schemas']['ExternalId']
-
-/** As many as the schema of records has room for. */
-const MAX_IDS = 20
 
 /** Whether an id is this one. */
 export const isSame = (a: ExternalId) => (b: ExternalId) => a.system === b.system && a.externalId === b.externalId
@@ -30,8 +28,9 @@ export const pointerAmong =
  */
 export function withExternalIds(own: readonly ExternalId[] = [], more: readonly ExternalId[] = []): ExternalId[] {
   const all = [...own, ...more.filter((id) => !own.some(isSame(id)))]
-  if (all.length > MAX_IDS) {
-    throw new InvalidRequest({ pointer: '/externalIds', code: 'max_items', message: `must be at most ${MAX_IDS}` })
+  if (all.length > mostItems.ExternalIds) {
+    const message = `must be at most ${mostItems.ExternalIds}`
+    throw new InvalidRequest({ pointer: '/externalIds', code: 'max_items', message })
   }
   return all
 }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { mostItems } from '../../../generated/limits.js'
 import { type Fault, InvalidRequest } from '../../problem.js'
 import { MAX_CUSTOM_FIELDS } from '../custom-fields.js'
 import type { RecordMeta } from '../record-type.js'
@@ -9,8 +10,8 @@ type Values = Record<string, unknown>
 /** For a property, and for each custom field, the id of the record whose value wins. */
 export type Choices = Readonly<Record<string, string | Readonly<Record<string, string>> | undefined>>
 
-/** Lists without order, which are united, and how long they may be; as in the schemas `Tags` and `ExternalIds`. */
-const UNITED: Readonly<Record<string, number>> = { tags: 50, externalIds: 20 }
+/** Lists without order, which are united, and how long they may be. */
+const UNITED: Readonly<Record<string, number>> = { tags: mostItems.Tags, externalIds: mostItems.ExternalIds }
 
 const isEmpty = (value: unknown): boolean =>
   value === null || value === undefined || value === '' || (Array.isArray(value) && value.length === 0)

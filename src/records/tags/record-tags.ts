@@ -1,11 +1,9 @@
+import { mostItems } from '../../../generated/limits.js'
 import type { components } from '../../../generated/types.js'
 import type { Scope } from '../../context.js'
 import { type Fault, InvalidRequest } from '../../problem.js'
 import type { RecordMeta } from '../record-type.js'
 import { type AnyType, edit } from '../write.js'
-
-/** As many tags as a record can have. */
-const MOST = 50
 
 /**
  * Adds tags to a record and takes others off. Its row is held meanwhile: of several changes at once none is lost.
@@ -24,8 +22,8 @@ export async function changeTags<Resource extends RecordMeta>(
   if (repeated.length > 0) throw new InvalidRequest(...repeated)
   return edit(scope, type, id, ifMatch, (before) => {
     const tags = [...new Set([...before.tags, ...add])].filter((tag) => !remove.includes(tag))
-    if (tags.length > MOST) {
-      const message = `must not be more than make up the ${MOST} that a record can have`
+    if (tags.length > mostItems.Tags) {
+      const message = `must not be more than make up the ${mostItems.Tags} that a record can have`
       throw new InvalidRequest({ pointer: '/add', code: 'max_items', message })
     }
     return { ...before, tags }
