@@ -20,6 +20,18 @@ const count = statement<{ count: number }>(
   sql`select count(*)::integer as count from (select from ${t} where ${ofTag} limit ${sql.raw(String(MOST + 1))}) counted`,
 )
 
+/** Of two changes that cross, as from one tag to another and back, the second one sees what the first one did. */
+const serialize = statement(
+  'tags.serialize',
+  sql`select pg_advisory_xact_lock(hashtextextended('tag-changes:' || ${parameter('scopeOrganizationId')}::text, 0))`,
+)
+
+/** Whoever puts the tag on a record later does so after the change, as it were. */
+const awaitTagging = statement(
+  'tags.await_tagging',
+  sql`select app.await_tagging(${parameter('scopeOrganizationId')}::uuid)`,
+)
+
 /**
  * Gives a tag another name in every record that has it, or takes it off them; each gets a version and an event.
  *
@@ -32,7 +44,7 @@ export async function changeTag(scope: Scope, tag: string, name: string | null, 
   }
   return tentatively(scope.db, dryRun, async (tx) => {
     const parameters = { ...scopeParameters(scope), tag, name, at: scope.clock().toISOString() }
-    const [found] = await tx.run(count(parameters))
+    const [, , [found]] = await tx.all(serialize(parameters), awaitTagging(parameters), count(parameters))
     if (!found?.count) return problem(404, 'not_found')
     if (found.count > MOST) {
       return problem(409, 'too_many_records', { detail: `a tag of at most ${MOST} records can be changed at once` })
