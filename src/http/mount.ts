@@ -183,12 +183,20 @@ function sendOperation(
 ): FastifyReply {
   if (isProblem(result)) return send(request, reply, result)
   if (result.headers) reply.headers(result.headers)
+  if (result.status === 308) keepQuery(request, reply, result)
   if (operation.paginated) linkNextPage(request, reply, result.body)
   reply.code(result.status)
   const mediaType = result.headers?.['content-type'] ?? 'application/json'
   const serialize = serializers[id][result.status]?.[mediaType]
   if (!serialize || result.body === undefined) return reply.send()
   return reply.type(`${mediaType}; charset=utf-8`).send(serialize(result.body))
+}
+
+/** Whoever follows a redirect asks there for the same as here. */
+function keepQuery({ query }: FastifyRequest, reply: FastifyReply, { headers }: WireReply): void {
+  const asked = new URLSearchParams()
+  for (const [name, value] of Object.entries(query as Record<string, unknown>)) asked.set(name, String(value))
+  if (asked.size > 0) reply.header('location', `${headers?.Location}?${asked}`)
 }
 
 /** The next page per RFC 8288, for clients that follow links. */

@@ -182,6 +182,15 @@ export function mergeCases(facts: RecordFacts) {
         const reply = await unchanged(world, () => world.owner.get(url))
         expect(reply.headers.location).toBe(`${path}/${winner.id}`)
         expect(reply.payload).toBe('')
+        // Who follows it gets what was asked for.
+        const asked = await world.owner.get(`${url}?fields=version,%74ags&expand=owner`)
+        const location = String(asked.headers.location)
+        expect(location).toBe(`${path}/${winner.id}?fields=version%2Ctags&expand=owner`)
+        const { version, tags } = winner
+        const followed = (await world.owner.get(location)).json<Stored>()
+        expect(followed).toMatchObject({ version, tags })
+        expect(followed).not.toHaveProperty('createdAt')
+        expect((await world.owner.get(`${url}?fields=no`)).statusCode).toBe(400)
         await hidden(facts, ({ owner }, at, headers) => owner.get(at, headers), 'live')(world)
         return reply
       },

@@ -7231,10 +7231,10 @@ export interface components {
                 };
             };
         };
-        /** @description The record was merged into another one that the caller may read, and `Location` leads there; until the merge is undone. */
+        /** @description The record was merged into another one that the caller may read, and `Location` leads there, with the query of the request; until the merge is undone. */
         Merged: {
             headers: {
-                /** @description The URL of the record that this one was merged into, relative to this host. */
+                /** @description The URL of the record that this one was merged into, relative to this host, with the query of the request. */
                 Location: string;
                 [name: string]: unknown;
             };
@@ -7613,7 +7613,7 @@ export interface components {
         Link: string;
         /** @description `true` when this reply repeats the stored reply of an earlier request with the same `Idempotency-Key`. */
         "Idempotency-Replayed": "true";
-        /** @description The URL of the record that this one was merged into, relative to this host. */
+        /** @description The URL of the record that this one was merged into, relative to this host, with the query of the request. */
         WinnerLocation: string;
         /** @description A strong validator of the document, per RFC 9110; send it back in `If-None-Match`. */
         ContentETag: string;
