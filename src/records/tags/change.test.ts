@@ -1,8 +1,9 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type Level, type Permission, rolePermissions } from '../../../generated/operations.js'
-import { refused } from '../../testing/case.js'
+import { refused, unchanged } from '../../testing/case.js'
 import { type Caller, createHarness, type Harness } from '../../testing/harness.js'
+import { dropRowSecurity } from '../../testing/isolation.js'
 import { recordTypes } from '../record-type.js'
 
 let harness: Harness
@@ -47,6 +48,20 @@ describe('whoever may not change all records changes no tag, whatever they may d
       const reply = await refused(world, 'forbidden', change)
       expect(reply.statusCode).toBe(403)
     }
+  })
+})
+
+it('the records of other organizations stay as they are, without row-level security, too', async () => {
+  const bare = await createHarness()
+  onTestFinished(() => bare.close())
+  await dropRowSecurity(bare)
+  const [mine, theirs] = [await bare.newOrganization(), await bare.newOrganization()]
+  for (const caller of [mine, theirs]) await caller.post(`${BASE}/accounts`, { name: 'Tagged', tags: ['a'] })
+  await theirs.post(`${BASE}/accounts`, { name: 'Tagged', tags: ['theirs'] })
+  await unchanged({ harness: bare, owner: theirs }, async () => {
+    expect((await rename('a', 'b', mine)).json()).toMatchObject({ changed: [{ object: 'account', count: 1 }] })
+    expect((await mine.delete(`${BASE}/tags/b`)).json()).toMatchObject({ changed: [{ object: 'account', count: 1 }] })
+    expect((await rename('theirs', 'b', mine)).statusCode).toBe(404)
   })
 })
 
