@@ -3317,7 +3317,7 @@ export interface components {
             firstName?: components["schemas"]["OptionalText"];
             lastName?: components["schemas"]["OptionalText"];
         };
-        /** @description What to look for in names, e-mail addresses, domains, websites, titles, telephone numbers and texts of custom fields. Each word, of at most 10, begins one of the record's, without regard to case and accents; one of a single letter or digit is a whole one. Telephone numbers match however they are written. Where fewer than 50 records match and the text has no digit, similar names are found as well. Of more than 1,000 records that match, 1,000 are found, and all that are among the 5,000 youngest of their kind: another word narrows the search. */
+        /** @description What to look for in names, e-mail addresses, domains, websites, titles, telephone numbers and texts of searchable custom fields. Each word, of at most 10, begins one of the record's, without regard to case and accents; one of a single letter or digit is a whole one. Telephone numbers match however they are written. Where fewer than 50 records match and the text has no digit, similar names are found as well. Of more than 1,000 records that match, 1,000 are found, and all that are among the 5,000 youngest of their kind: another word narrows the search. */
         SearchText: string;
         /**
          * @description Asks for `page.total`. `exact` counts every match; `estimate` stops at 10,000, which costs little however many there are.
