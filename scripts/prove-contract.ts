@@ -1,46 +1,71 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { codeMutations } from './prove/code.js'
-import { createCompiler } from './prove/compiler.js'
 import { contractMutations } from './prove/contract.js'
 import type { Mutation } from './prove/mutation.js'
-import { attempt, type Stop } from './prove/stages.js'
-import { createWorkspace } from './prove/workspace.js'
+import { failedTests } from './prove/stages.js'
+import type { Outcome } from './prove/worker.js'
+
+const WORKER = join(import.meta.dirname, 'prove/worker.ts')
 
 /**
- * Breaks the project in every way that we know of, one at a time, in a copy, and fails unless each is stopped by what should
- * stop it. `--only <text>` takes the mutations whose name has the text.
+ * Breaks the project in every way that we know of, one at a time, in copies, and fails unless each is stopped by what should
+ * stop it. `--only <text>` takes the mutations whose name has the text, `--workers <number>` says how many are tried at once.
  */
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } })
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: '' },
+      workers: { type: 'string', default: String(Math.min(availableParallelism(), 4)) },
+    },
+  })
   const mutations = [...contractMutations, ...codeMutations].filter(({ name }) => name.includes(values.only))
-  const workspace = await createWorkspace(process.cwd())
+  const counts = new Map<string, number>()
+  const waiting = mutations.entries()
+  const work = async () => {
+    const worker = fork(WORKER, { serialization: 'advanced' })
+    try {
+      const { error } = await reply(worker)
+      if (error) throw new Error(error)
+      for (const [index, mutation] of waiting) {
+        worker.send(mutation)
+        const outcome = await reply(worker)
+        const fault = faultOf(mutation, outcome)
+        if (fault) process.exitCode = 1
+        const by = fault ? 'NOT PROVEN' : mutation.stoppedBy
+        counts.set(by, (counts.get(by) ?? 0) + 1)
+        console.log(row(index + 1, mutation.name, by, fault ?? outcome.stop?.message ?? ''))
+      }
+    } finally {
+      if (worker.connected) worker.disconnect()
+    }
+  }
+  const length = Math.min(Number(values.workers), mutations.length)
+  await Promise.all(Array.from({ length }, work))
+  // A test that fails without the others of its file says nothing.
+  const [unfounded] = await failedTests(process.cwd(), mutations)
+  if (unfounded) throw new Error(`Without any mutation fails: ${unfounded}`)
+  console.log(`\n${mutations.length} mutations: ${[...counts].map(([by, count]) => `${count} ${by}`).join(', ')}`)
+}
+
+/** What a worker says next. */
+async function reply(worker: ChildProcess): Promise<Outcome> {
+  const gone = new AbortController()
+  const exited = () => gone.abort(new Error('a worker ended before it was done'))
+  worker.once('exit', exited)
   try {
-    const compiler = createCompiler(workspace.root)
-    const baseline = [...compiler.errors()]
-    if (baseline.length > 0) {
-      console.error(`The project itself does not compile:\n${baseline.join('\n')}`)
-      process.exitCode = 1
-      return
-    }
-    const counts = new Map<string, number>()
-    let failed = false
-    for (const [index, mutation] of mutations.entries()) {
-      const outcome = await attempt(mutation, workspace, compiler).catch((error: Error) => error)
-      const fault = faultOf(mutation, outcome)
-      failed ||= fault !== undefined
-      const by = fault ? 'NOT PROVEN' : mutation.stoppedBy
-      counts.set(by, (counts.get(by) ?? 0) + 1)
-      console.log(row(index + 1, mutation.name, by, fault ?? outcome?.message ?? ''))
-    }
-    console.log(`\n${mutations.length} mutations: ${[...counts].map(([by, count]) => `${count} ${by}`).join(', ')}`)
-    if (failed) process.exitCode = 1
+    const [outcome] = (await once(worker, 'message', { signal: gone.signal })) as [Outcome]
+    return outcome
   } finally {
-    await workspace.remove()
+    worker.off('exit', exited)
   }
 }
 
-function faultOf({ stoppedBy, says }: Mutation, stop: Stop | Error | undefined): string | undefined {
-  if (stop instanceof Error) return stop.message
+function faultOf({ stoppedBy, says }: Mutation, { stop, error }: Outcome): string | undefined {
+  if (error) return error
   if (!stop) return `survives; ${stoppedBy} should have stopped it`
   if (stop.by !== stoppedBy) return `stopped by ${stop.by}, not by ${stoppedBy}: ${stop.message}`
   return stop.message.includes(says) ? undefined : `no word of "${says}": ${stop.message}`

@@ -9,7 +9,7 @@ export type Compiler = {
   /**
    * Every error of the tree as it is on disk now, one by one; a file is checked when its errors are asked for.
    *
-   * @param first files whose path begins like this come first
+   * @param first files whose path begins like this come first; of the others those are checked that the change can affect
    */
   errors(first?: string): Generator<string>
 }
@@ -19,7 +19,7 @@ export function createCompiler(root: string): Compiler {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
   const readTree = () => ts.parseJsonConfigFileContent(config, ts.sys, root)
   const { options } = readTree()
-  const host = ts.createCompilerHost(options)
+  const host = ts.createIncrementalCompilerHost(options)
   const parse = host.getSourceFile.bind(host)
   const parsed = new Map<string, { text: string; file: ts.SourceFile }>()
   const isOurs = (name: string) => name.startsWith(`${root}/`) && !name.startsWith(`${root}/node_modules/`)
@@ -33,30 +33,28 @@ export function createCompiler(root: string): Compiler {
     return file
   }
 
-  let oldProgram: ts.Program | undefined
+  let unbroken: ts.SemanticDiagnosticsBuilderProgram | undefined
   return {
-    *errors(first = '') {
+    *errors(first) {
       const rootNames = readTree().fileNames.filter((name) => isSource(relative(root, name)))
-      const program = ts.createProgram({ rootNames, options, host, ...(oldProgram && { oldProgram }) })
-      oldProgram ??= program
+      const builder = ts.createSemanticDiagnosticsBuilderProgram(rootNames, options, host, unbroken)
+      unbroken ??= builder
+      const program = builder.getProgram()
       const [unreadable] = program.getSyntacticDiagnostics()
       if (unreadable) throw new Error(`does not parse: ${describe(root, unreadable)}`)
-      const files = program.getSourceFiles().filter(({ fileName }) => isOurs(fileName))
-      const [early, late] = partition(files, ({ fileName }) => relative(root, fileName).startsWith(first))
-      for (const file of [...early, ...late]) {
-        for (const diagnostic of program.getSemanticDiagnostics(file)) {
-          if (!UNUSED.has(diagnostic.code)) yield describe(root, diagnostic)
-        }
+      const isFirst = (name: string) => first !== undefined && relative(root, name).startsWith(first)
+      for (const file of program.getSourceFiles().filter(({ fileName }) => isFirst(fileName))) {
+        yield* describeAll(root, program.getSemanticDiagnostics(file))
       }
+      yield* describeAll(root, builder.getSemanticDiagnostics())
     },
   }
 }
 
 const isSource = (file: string): boolean => /^(src|generated)\/.*\.ts$/.test(file) && !/[.-]test\.ts$/.test(file)
 
-function partition<T>(items: readonly T[], holds: (item: T) => boolean): [T[], T[]] {
-  return [items.filter(holds), items.filter((item) => !holds(item))]
-}
+const describeAll = (root: string, diagnostics: readonly ts.Diagnostic[]): string[] =>
+  diagnostics.filter(({ code }) => !UNUSED.has(code)).map((each) => describe(root, each))
 
 function describe(root: string, { file, start = 0, messageText }: ts.Diagnostic): string {
   // Of a chain of reasons the last one is the reason.

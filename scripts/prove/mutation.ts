@@ -11,8 +11,10 @@ export type Mutation = {
   /** Part of the complaint, so that no mutation counts as stopped by something that is not about it. */
   says: string
   edits: readonly Edit[]
-  /** The test file that complains, where nothing before it does. */
+  /** The test file that complains, where nothing before it does; those of its tests are run whose name has what the complaint says. */
   test?: string
+  /** A part of their names, where what the complaint says is none. */
+  named?: string
 }
 
 type Make = (name: string, says: string, ...edits: Edit[]) => Mutation

@@ -57,10 +57,17 @@ async function lint(mutation: Mutation, { root }: Workspace): Promise<Stop | und
 }
 
 async function runTest(mutation: Mutation, { root }: Workspace): Promise<Stop | undefined> {
-  if (!mutation.test) return undefined
-  const output = await failureOf(root, 'vitest', 'run', '--no-color', mutation.test)
-  const failed = output.filter((line) => /^\s*(?:×|FAIL|\w*Error:)/.test(line))
+  const failed = mutation.test ? await failedTests(root, [mutation]) : []
   return complaint('test', mutation, failed)
+}
+
+/** What fails of the tests that the mutations name. Where no test has such a name none fails, and the mutation survives. */
+export async function failedTests(root: string, mutations: readonly Mutation[]): Promise<string[]> {
+  const files = new Set(mutations.flatMap(({ test = [] }) => test))
+  const names = new Set(mutations.filter(({ test }) => test).map(({ says, named = says }) => named))
+  if (files.size === 0) return []
+  const output = await failureOf(root, 'vitest', 'run', '--no-color', ...files, '-t', [...names].join('|'))
+  return output.filter((line) => /^\s*(?:×|FAIL|\w*Error:)/.test(line))
 }
 
 /** The line that is about the mutation; when there is none, the first one. */
