@@ -17,7 +17,6 @@ import { assertReferences, manyReferenceParameters, type References, references 
 import { levelOf, reaches, requireLevel, scopeParameters, within } from './scope.js'
 import { keyFor, locate, NotUnique, patched, pointersFrom, put } from './upsert.js'
 import {
-  type AnyType,
   addEvents,
   DuplicateValue,
   definitionsAreCurrent,
@@ -88,14 +87,9 @@ class Entangled extends Error {
  * @param atomic all or nothing; otherwise each item succeeds or fails for itself
  * @throws InvalidRequest when all was to be done and an item is not valid or names a record that does not exist
  */
-export async function batch<
-  Resource extends RecordMeta,
-  Unique extends string,
-  Body extends Input<Resource>,
-  Patch extends Input<Resource>,
->(
+export async function batch<Resource extends RecordMeta, Body extends Input<Resource>, Patch extends Input<Resource>>(
   scope: Scope,
-  type: RecordType<Resource, Unique>,
+  type: RecordType<Resource>,
   { atomic, items }: { atomic: boolean; items: readonly Item<Resource, Body, Patch>[] },
 ) {
   const steps = items.map((item): Step<Resource> => {
@@ -180,7 +174,7 @@ function toResult<Resource>(scope: Scope, outcome: Outcome<Resource>, index: num
 async function apply<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   steps: readonly Step<Resource>[],
 ): Promise<Outcome<Resource>[]> {
   const ids = steps.flatMap((step) => ('id' in step ? [step.id] : []))
@@ -220,7 +214,7 @@ function takeWhile<Given, Taken>(given: readonly Given[], start: number, take: (
 async function lockAll<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   ids: readonly string[],
 ): Promise<Map<string, Resource>> {
   const level = levelOf(scope, type.permission('read'))
@@ -243,7 +237,7 @@ async function lockAll<Resource extends RecordMeta>(
 async function changeAll<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   known: Map<string, Resource>,
   steps: readonly Change<Resource>[],
 ): Promise<Outcome<Resource>[]> {
@@ -282,7 +276,7 @@ type Attempt<Resource> = { outcome: Outcome<Resource>; after?: Resource }
 /** What `lock` and `change` ask before they change one record. */
 function requireChangeable<Resource extends RecordMeta>(
   scope: Scope,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   known: ReadonlyMap<string, Resource>,
   { op, id, ifMatch }: Change<Resource>,
 ): { before: Resource } | Refusal {
@@ -331,7 +325,7 @@ const refusalBy = ({ body }: { body: Omit<Refusal, 'at'> }): Refusal => ({
 async function createAll<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   steps: readonly Create<Resource>[],
 ): Promise<Outcome<Resource>[]> {
   // What an item is refused for is judged by the definitions of now, not by remembered ones.
@@ -370,7 +364,7 @@ async function createAll<Resource extends RecordMeta>(
 async function storeSettled<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   definitions: Definitions,
   records: readonly NewRecord<Resource>[],
 ): Promise<StoredRecords<Resource> | typeof OUTDATED> {
@@ -392,7 +386,7 @@ async function storeSettled<Resource extends RecordMeta>(
 async function upsertAll<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   known: Map<string, Resource>,
   steps: readonly Upsert<Input<Resource>>[],
 ): Promise<Outcome<Resource>[]> {
@@ -410,7 +404,7 @@ async function upsertAll<Resource extends RecordMeta>(
 async function upsertAtOnce<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   steps: readonly Upsert<Input<Resource>>[],
 ): Promise<Outcome<Resource>[] | undefined> {
   try {
@@ -425,7 +419,7 @@ async function upsertAtOnce<Resource extends RecordMeta>(
 
 async function upsertOne<Resource extends RecordMeta>(
   scope: Scope,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   { matchOn, body }: Upsert<Input<Resource>>,
 ): Promise<Outcome<Resource>> {
   try {
@@ -447,7 +441,7 @@ async function upsertOne<Resource extends RecordMeta>(
 function upsertTogether<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   steps: readonly Upsert<Input<Resource>>[],
 ): Promise<Outcome<Resource>[]> {
   const [{ matchOn }] = steps as [Upsert<Input<Resource>>]
@@ -471,7 +465,7 @@ function upsertTogether<Resource extends RecordMeta>(
     const found = await locate(
       scope,
       tx,
-      type as unknown as AnyType<RecordMeta>,
+      type as unknown as RecordType<RecordMeta>,
       definitions,
       key,
       items.map(({ value }) => value),
@@ -500,7 +494,7 @@ function upsertTogether<Resource extends RecordMeta>(
 async function createEach<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   steps: readonly Create<Resource>[],
 ): Promise<Outcome<Resource>[]> {
   const outcomes: Outcome<Resource>[] = []
@@ -545,7 +539,7 @@ type StoredRecords<Resource> = {
 async function storeAll<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   definitions: Definitions,
   records: readonly NewRecord<Resource>[],
 ): Promise<StoredRecords<Resource> | typeof OUTDATED> {
@@ -587,13 +581,13 @@ async function storeAll<Resource extends RecordMeta>(
           pointed.names.map((name) => [name, !row[name] || found.get(name)?.has(String(row[name]).toLowerCase())]),
         ),
       )
-      throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
+      throw new DuplicateValue(type as unknown as RecordType<RecordMeta>, row)
     },
   }
 }
 
 /** In the order of their unique values: of two batches that take the same ones, one waits for the other, never both. */
-function inOrder(type: AnyType<RecordMeta>, rows: readonly Row[]): Row[] {
+function inOrder(type: RecordType<RecordMeta>, rows: readonly Row[]): Row[] {
   const fields = Object.keys(type.unique).map((name) => [name, type.fields[name]?.match] as const)
   const keyOfRow = (row: Row) => fields.map(([name, match]) => String(match?.encode(row[name] ?? ''))).join('\0')
   return rows
@@ -603,7 +597,7 @@ function inOrder(type: AnyType<RecordMeta>, rows: readonly Row[]): Row[] {
 }
 
 /** Rows travel as one JSON text, which costs PostgreSQL and the driver a fraction of as many statements. */
-function insertManyQuery(type: AnyType<RecordMeta>, { names, found }: References): SQL<Stored> {
+function insertManyQuery(type: RecordType<RecordMeta>, { names, found }: References): SQL<Stored> {
   const comma = sql`, `
   const key = (name: string) => sql`given.${sql.identifier(name)}`
   const shape = type.written.map((column) => sql`${sql.identifier(keyOf(column))} ${sql.raw(column.getSQLType())}`)

@@ -7,10 +7,10 @@ import { byDefinitions, OUTDATED } from './custom-fields/definitions.js'
 import type { Row } from './fields.js'
 import type { Only } from './only.js'
 import { find } from './read.js'
-import { columnsOf, keysOf, type RecordMeta } from './record-type.js'
+import { columnsOf, keysOf, type RecordMeta, type RecordType } from './record-type.js'
 import { assertReferences, referenceParameters, references } from './references.js'
 import { requireLevel, scopeParameters } from './scope.js'
-import { type AnyType, definitionsAreCurrent, draft, type Input } from './write.js'
+import { definitionsAreCurrent, draft, type Input } from './write.js'
 
 type Reason = components['schemas']['DuplicateReason']
 
@@ -32,7 +32,7 @@ const NAMES = 200
 /** The other records that the caller may read and that may be the same as a live one, the likeliest first. */
 export async function listDuplicates<Resource extends RecordMeta>(
   scope: Scope,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   id: string,
   limit: number,
 ) {
@@ -52,7 +52,7 @@ export async function listDuplicates<Resource extends RecordMeta>(
  */
 export async function findDuplicates<Resource extends RecordMeta, Body extends Input<Resource>>(
   scope: Scope,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   input: Only<Body, Resource>,
   limit: number,
 ) {
@@ -78,7 +78,11 @@ export async function findDuplicates<Resource extends RecordMeta, Body extends I
 }
 
 /** The statements that find candidates by each rule that the record has values for. */
-function lookUps<Resource extends RecordMeta>(scope: Scope, type: AnyType<Resource>, record: Resource): Bound<Row>[] {
+function lookUps<Resource extends RecordMeta>(
+  scope: Scope,
+  type: RecordType<Resource>,
+  record: Resource,
+): Bound<Row>[] {
   const level = requireLevel(scope, type.permission('read'))
   const { within } = type.duplicates
   const shape = `${level} ${within}`
@@ -109,20 +113,20 @@ function lookUps<Resource extends RecordMeta>(scope: Scope, type: AnyType<Resour
   return [...equal, look({ ...values, name })]
 }
 
-const matchOf = (type: AnyType<RecordMeta>, name: string) => {
+const matchOf = (type: RecordType<RecordMeta>, name: string) => {
   const { match } = type.fields[name] ?? {}
   if (!match) throw new Error(`${name} of ${type.plural} cannot be compared`)
   return match
 }
 
 /** A value in the form in which it is compared. */
-function comparable(type: AnyType<RecordMeta>, record: RecordMeta, name: string): unknown {
+function comparable(type: RecordType<RecordMeta>, record: RecordMeta, name: string): unknown {
   const value = (record as unknown as Row)[name] ?? null
   return value === null ? null : matchOf(type, name).encode(value)
 }
 
 /** What a record has in some properties. */
-function valuesOf(type: AnyType<RecordMeta>, record: RecordMeta, names: readonly string[]): Set<unknown> {
+function valuesOf(type: RecordType<RecordMeta>, record: RecordMeta, names: readonly string[]): Set<unknown> {
   const values = new Set(names.map((name) => comparable(type, record, name)))
   values.delete(null)
   return values
@@ -133,7 +137,7 @@ function nameOf(record: RecordMeta): string | undefined {
   return typeof name === 'string' ? name : undefined
 }
 
-function sameIn(type: AnyType<RecordMeta>): SQL[] {
+function sameIn(type: RecordType<RecordMeta>): SQL[] {
   const { within } = type.duplicates
   if (within === undefined) return []
   const { column } = matchOf(type, within)
@@ -141,7 +145,7 @@ function sameIn(type: AnyType<RecordMeta>): SQL[] {
 }
 
 // Value by value, so that each is a step into the index, which has the youngest last.
-function equalQuery(type: AnyType<RecordMeta>, name: string, conditions: SQL): SQL<Row> {
+function equalQuery(type: RecordType<RecordMeta>, name: string, conditions: SQL): SQL<Row> {
   const { column } = matchOf(type, name)
   const { createdAt } = type.table
   return sql`select record.* from jsonb_array_elements_text(${parameter('wanted')}::jsonb) wanted (value) cross join lateral (
@@ -150,14 +154,14 @@ function equalQuery(type: AnyType<RecordMeta>, name: string, conditions: SQL): S
 }
 
 // The first wall is here: what the function finds is joined under the predicate of the caller's rights.
-const similarQuery = (type: AnyType<RecordMeta>, conditions: SQL): SQL<Row> =>
+const similarQuery = (type: RecordType<RecordMeta>, conditions: SQL): SQL<Row> =>
   sql`select round(alike.score::numeric, 4)::float8, ${columnsOf(type)}
     from app.similar_records(${sql.raw(`'${type.object}'`)}, ${parameter('name')}::text, ${sql.raw(String(SIMILAR))}::real, ${sql.raw(String(NAMES))}) alike
     join ${type.from} on ${type.id} = alike.record_id where ${conditions}
     order by alike.score desc, ${type.id} desc limit ${sql.raw(String(CANDIDATES))}`
 
 /** What was found, each record once, with all reasons. */
-function ranked<Resource extends RecordMeta>(type: AnyType<Resource>, to: Resource, rows: Row[], limit: number) {
+function ranked<Resource extends RecordMeta>(type: RecordType<Resource>, to: Resource, rows: Row[], limit: number) {
   const found = new Map<string, { record: Resource; similarity: number }>()
   for (const row of rows) {
     const record = type.toResource(row)
@@ -175,7 +179,7 @@ function ranked<Resource extends RecordMeta>(type: AnyType<Resource>, to: Resour
 }
 
 function reasonsFor<Resource extends RecordMeta>(
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   to: Resource,
   record: Resource,
   similarity: number,

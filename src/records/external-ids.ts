@@ -106,7 +106,7 @@ export const compileIdHolders = (name: string, table: PgTable & RecordColumns, v
 /** The live record that has an external id, or 304 when the caller has its version already. */
 export const getByExternalId = <Resource extends RecordMeta>(
   scope: Scope,
-  type: RecordType<Resource, never>,
+  type: RecordType<Resource>,
   { system, externalId }: ExternalId,
   ifNoneMatch?: string,
 ) =>

@@ -13,16 +13,14 @@ import { crmFollowers as t } from './table.js'
 /** As many as a record may have. */
 export const MOST_FOLLOWERS = 200
 
-type AnyType<Resource extends RecordMeta> = RecordType<Resource, never>
-
-const seen = ({ table, visible }: AnyType<RecordMeta>, level: Level): SQL =>
+const seen = ({ table, visible }: RecordType<RecordMeta>, level: Level): SQL =>
   sql`select ${table.id} from ${table} where ${visible(level)} and ${table.id} = ${parameter('id')}`
 
 const ofRecord = sql`${sameOrganization(t)} and ${t.recordId} = ${parameter('id')}`
 const ofCaller = sql`${ofRecord} and ${t.userId} = ${parameter('scopeUserId')}`
 
 /** All active users who follow a record that the caller may see. */
-export async function listFollowers<Resource extends RecordMeta>(scope: Scope, type: AnyType<Resource>, id: string) {
+export async function listFollowers<Resource extends RecordMeta>(scope: Scope, type: RecordType<Resource>, id: string) {
   const level = requireLevel(scope, type.permission('read'))
   const find = type.prepared(`followers ${level}`, () =>
     statement<Row>(`${type.plural}.followers`, listQuery(type, level)),
@@ -38,7 +36,7 @@ export async function listFollowers<Resource extends RecordMeta>(scope: Scope, t
 /** A follower as the driver gives it; null where a record has none. */
 type Row = { userId: string | null; followedAt: string }
 
-const listQuery = (type: AnyType<RecordMeta>, level: Level): SQL<Row> =>
+const listQuery = (type: RecordType<RecordMeta>, level: Level): SQL<Row> =>
   sql`select f.user_id, f.followed_at from (${seen(type, level)}) r left join lateral (
       select ${t.userId}, ${t.followedAt} from ${t} join ${crmMemberships} on ${sameOrganization(crmMemberships)}
         and ${crmMemberships.userId} = ${t.userId} and ${crmMemberships.status} = 'active'
@@ -46,7 +44,7 @@ const listQuery = (type: AnyType<RecordMeta>, level: Level): SQL<Row> =>
     ) f on true order by f.followed_at, f.user_id limit ${sql.raw(String(MOST_FOLLOWERS))}`
 
 /** Makes the caller a follower of a record that they may see; whoever is one stays one. */
-export async function follow<Resource extends RecordMeta>(scope: Scope, type: AnyType<Resource>, id: string) {
+export async function follow<Resource extends RecordMeta>(scope: Scope, type: RecordType<Resource>, id: string) {
   const level = requireLevel(scope, type.permission('read'))
   const write = type.prepared(`follow ${level}`, () =>
     statement<{ found: boolean; follows: boolean }>(`${type.plural}.follow`, followQuery(type, level)),
@@ -59,7 +57,7 @@ export async function follow<Resource extends RecordMeta>(scope: Scope, type: An
   return { status: 204 as const }
 }
 
-const followQuery = (type: AnyType<RecordMeta>, level: Level): SQL<{ found: boolean; follows: boolean }> =>
+const followQuery = (type: RecordType<RecordMeta>, level: Level): SQL<{ found: boolean; follows: boolean }> =>
   sql`with record as (${seen(type, level)} for key share),
     followed as (
       insert into ${t} (organization_id, record_id, user_id, object, followed_at)
@@ -71,7 +69,7 @@ const followQuery = (type: AnyType<RecordMeta>, level: Level): SQL<{ found: bool
         or (select count(*) from ${t} where ${ofRecord}) < ${sql.raw(String(MOST_FOLLOWERS))} as follows`
 
 /** The caller does not follow a record any longer, also when they cannot see it any more. */
-export async function unfollow<Resource extends RecordMeta>(scope: Scope, type: AnyType<Resource>, id: string) {
+export async function unfollow<Resource extends RecordMeta>(scope: Scope, type: RecordType<Resource>, id: string) {
   const level = requireLevel(scope, type.permission('read'))
   const write = type.prepared(`unfollow ${level}`, () =>
     statement<{ found: boolean }>(

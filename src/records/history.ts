@@ -28,7 +28,7 @@ type HistoryQuery<Resource> = { limit: number; cursor?: string; field?: keyof Re
  */
 export async function history<Resource extends RecordMeta>(
   scope: Scope,
-  type: RecordType<Resource, never>,
+  type: RecordType<Resource>,
   id: string,
   { limit, cursor, field }: HistoryQuery<Resource>,
 ) {
@@ -69,7 +69,7 @@ export function toPage<Item>(
   return { data, page: { nextCursor: last ? encodeCursor(scope, binding, position(last)) : null, hasMore } }
 }
 
-const visibleRecord = ({ table }: RecordType<RecordMeta, never>, level: Parameters<typeof within>[1]): SQL =>
+const visibleRecord = ({ table }: RecordType<RecordMeta>, level: Parameters<typeof within>[1]): SQL =>
   sql`select ${table.id} from ${table} where ${within(table, level)} and ${table.id} = ${parameter('id')}`
 
 /** The columns of an event, for `toEvent`. */

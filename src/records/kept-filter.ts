@@ -34,7 +34,7 @@ type Shown = {
  */
 export async function pageOfKept<Resource extends RecordMeta, Refusal>(
   scope: Scope,
-  type: RecordType<Resource, never>,
+  type: RecordType<Resource>,
   { name, sort, compile }: Shown,
   query: PageQuery,
   refuse: (errors: Fault[]) => Refusal,

@@ -28,7 +28,7 @@ const MAX_CONFLICTS = 100
  */
 export async function purge<Resource extends RecordMeta>(
   scope: Scope,
-  type: RecordType<Resource, never>,
+  type: RecordType<Resource>,
   id: string,
   dryRun: boolean,
   ifMatch?: string,
@@ -84,7 +84,7 @@ const NO_REFERENCES: Pick<References, 'names' | 'checks'> = { names: [], checks:
 async function erase<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: RecordType<Resource, never>,
+  type: RecordType<Resource>,
   record: Resource,
   offspring: readonly Offspring[],
 ): Promise<number> {
@@ -120,7 +120,7 @@ async function erase<Resource extends RecordMeta>(
 async function referrersOf<Resource extends RecordMeta>(
   scope: Scope,
   db: Executor,
-  target: RecordType<Resource, never>,
+  target: RecordType<Resource>,
   id: string,
 ) {
   const referrers = referrersTo(target.table).filter(({ isProvenance }) => !isProvenance)
@@ -154,7 +154,7 @@ type Offspring = { type: AnyRecord; record: RecordMeta; property: string }
 async function offspringOf<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  source: RecordType<Resource, never>,
+  source: RecordType<Resource>,
   id: string,
 ): Promise<Offspring[]> {
   const offspring: Offspring[] = []

@@ -85,7 +85,7 @@ export type Expanded<Resource> = Resource extends { expanded?: infer Related } ?
 /** How every property is kept, also one that the contract makes optional. */
 type Fields<Resource> = { [Name in keyof Resource]-?: Field<Resource[Name]> }
 
-export type RecordDefinition<Resource extends RecordMeta, Unique extends string, Sort extends string> = {
+export type RecordDefinition<Resource extends RecordMeta, Sort extends string> = {
   /** The singular name, as in event types and conflicts. */
   object: string
   /** The plural name, as in permissions. */
@@ -104,7 +104,7 @@ export type RecordDefinition<Resource extends RecordMeta, Unique extends string,
    * Properties that are unique among live records, with the column that the unique index is on. Custom fields and external ids are
    * unique by tables of their own.
    */
-  unique: Record<Unique, PgColumn>
+  unique: { readonly [Name in keyof Own<Resource> & string]?: PgColumn }
   /**
    * The properties that only the server writes, each with the one of the callers' that it goes with when values move from record to
    * record; null where it stays, or `compute` sets it.
@@ -182,13 +182,9 @@ export type Readable<Resource, Sort extends string = string> = {
 }
 
 /** All that the engine knows of one kind of record. */
-export type RecordType<
-  Resource extends RecordMeta,
-  Unique extends string = never,
-  Sort extends string = string,
-> = Readable<Resource, Sort> &
+export type RecordType<Resource extends RecordMeta, Sort extends string = string> = Readable<Resource, Sort> &
   Pick<
-    RecordDefinition<Resource, never, never>,
+    RecordDefinition<Resource, never>,
     'object' | 'plural' | 'path' | 'table' | 'title' | 'defaults' | 'compute' | 'resolve'
   > & {
     /** The properties that only the server writes, and what they go with. */
@@ -196,7 +192,7 @@ export type RecordType<
     /** What makes it likely that two records are the same, beside a similar name. */
     duplicates: DuplicateRules<string>
     /** Properties that are unique among live records. */
-    unique: Record<Unique, PgColumn>
+    unique: Readonly<Record<string, PgColumn>>
     /** The deleted records that the caller may restore. */
     bin: Readable<Resource, 'deletedAt'>
     custom: CustomKeys
@@ -211,7 +207,7 @@ export type RecordType<
   }
 
 /** A kind of record when it does not matter which. */
-export type AnyRecord = RecordType<RecordMeta, never>
+export type AnyRecord = RecordType<RecordMeta>
 
 const known: AnyRecord[] = []
 
@@ -311,9 +307,9 @@ export function defineReadable<Resource>() {
 
 /** Declares a kind of record; list, get, create, update, delete and restore follow from it. */
 export function defineRecord<Resource extends RecordMeta>() {
-  return <Unique extends keyof Own<Resource> & string = never, Sort extends keyof Own<Resource> & string = never>(
-    definition: RecordDefinition<Resource, Unique, Sort>,
-  ): RecordType<Resource, Unique, Sort | 'createdAt' | 'updatedAt'> => {
+  return <Sort extends keyof Own<Resource> & string = never>(
+    definition: RecordDefinition<Resource, Sort>,
+  ): RecordType<Resource, Sort | 'createdAt' | 'updatedAt'> => {
     const { table, plural } = definition
     const custom = { object: definition.object, slots: keySlotsOf<PgColumn>(table) }
     const kept = {
@@ -342,12 +338,13 @@ export function defineRecord<Resource extends RecordMeta>() {
       sorts: { deletedAt: sortBy(table.deletedAt) },
     })
     const written = [...readable.columns, ...custom.slots]
-    const type: RecordType<Resource, Unique, Sort | 'createdAt' | 'updatedAt'> = {
+    const type: RecordType<Resource, Sort | 'createdAt' | 'updatedAt'> = {
       ...readable,
       ...definition,
       memberships: memberships(definition.object),
       follows: (definition.follows ?? {}) as Record<string, string | null | undefined>,
       duplicates: definition.duplicates ?? {},
+      unique: definition.unique as Record<string, PgColumn>,
       fields: readable.fields,
       sorts: readable.sorts,
       bin,

@@ -28,7 +28,7 @@ type TimelineRow = EventRow & { title: string | null }
  */
 export async function timeline<Resource extends RecordMeta>(
   scope: Scope,
-  type: RecordType<Resource, never>,
+  type: RecordType<Resource>,
   id: string,
   { limit, cursor, objects }: TimelineQuery,
 ) {
@@ -70,7 +70,7 @@ type Form = { level: Level; hasOwn: boolean; sources: readonly Source[]; continu
 // No row says that there is no such record, one without an event that nothing is left to show. Of each record only the first events
 // after the position are looked at, and first their place in the index alone, so that a page costs what its records are, not their past.
 function timelineQuery<Resource extends RecordMeta>(
-  { table, title }: RecordType<Resource, never>,
+  { table, title }: RecordType<Resource>,
   { level, hasOwn, sources, continued }: Form,
 ): SQL<TimelineRow> {
   const records = [sql`select record.id, record.title where ${sql.raw(String(hasOwn))}`, ...sources.map(recordsOf)]

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type SQL, sql } from 'drizzle-orm'
-import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Scope } from '../context.js'
 import type { Executor } from '../db/database.js'
 import { DatabaseUnavailable } from '../db/errors.js'
@@ -19,10 +18,9 @@ import { type UniqueValue, uniqueHash, uniqueValue } from './custom-fields/uniqu
 import { type ExternalId, holderOf, isSame, pointerAmong, withExternalIds } from './external-ids.js'
 import { mergePatch } from './merge-patch.js'
 import type { Only } from './only.js'
-import type { RecordMeta } from './record-type.js'
+import type { RecordMeta, RecordType } from './record-type.js'
 import { requireLevel, sameOrganization, scopeParameters } from './scope.js'
 import {
-  type AnyType,
   created,
   DuplicateValue,
   definitionsAreCurrent,
@@ -43,7 +41,7 @@ const MAX_ATTEMPTS = 10
  */
 export async function upsert<Resource extends RecordMeta, Body extends Input<Resource>>(
   scope: Scope,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   { matchOn, record }: { matchOn: string; record: Only<Body, Resource> },
 ) {
   try {
@@ -63,7 +61,7 @@ export async function upsert<Resource extends RecordMeta, Body extends Input<Res
  */
 export async function putByExternalId<Resource extends RecordMeta, Body extends Input<Resource>>(
   scope: Scope,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   { system, externalId }: ExternalId,
   body: Only<Body, Resource>,
   ifMatch?: string,
@@ -112,7 +110,7 @@ type Options = { wanted?: unknown; ifMatch?: string | undefined; pointerTo?: (id
  */
 export async function put<Resource extends RecordMeta>(
   scope: Scope,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   matchOn: string,
   record: Input<Resource>,
   options: Options = {},
@@ -143,7 +141,7 @@ const isAnotherId = ({ taken: { externalIds } }: DuplicateValue, { wanted }: Opt
 const putOnce = <Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   matchOn: string,
   record: Input<Resource>,
   { wanted: given, ifMatch }: Options,
@@ -180,7 +178,7 @@ export function patched<Resource extends RecordMeta>(before: Resource, record: I
 export async function locate(
   scope: Scope,
   tx: Executor,
-  type: AnyType<RecordMeta>,
+  type: RecordType<RecordMeta>,
   definitions: Definitions,
   key: Key,
   wanted: readonly unknown[],
@@ -215,13 +213,13 @@ type Key = {
 
 /** @throws NotUnique */
 export function keyFor<Resource extends RecordMeta>(
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   { byKey }: Definitions,
   matchOn: string,
 ): Key {
   const [of = '', ...rest] = matchOn.split('.')
   const name = rest.join('.')
-  const kind = type as unknown as AnyType<RecordMeta>
+  const kind = type as unknown as RecordType<RecordMeta>
   if (of === 'externalIds') return externalIdKey(kind, name)
   if (of !== 'customFields') return propertyKey(kind, of)
   const field = byKey.get(name)
@@ -232,9 +230,9 @@ export function keyFor<Resource extends RecordMeta>(
 const wanted = sql`wanted.value`
 const wantedText = sql`${wanted} #>> '{}'`
 
-function propertyKey(type: AnyType<RecordMeta>, name: string): Key {
+function propertyKey(type: RecordType<RecordMeta>, name: string): Key {
   const { match } = type.fields[name] ?? {}
-  const column = (type.unique as Record<string, PgColumn>)[name]
+  const column = type.unique[name]
   if (!match || !column) throw new Error(`${name} is not unique among ${type.plural}`)
   const value = (record: object) => (record as Record<string, unknown>)[name] ?? undefined
   const { table } = type
@@ -250,7 +248,7 @@ function propertyKey(type: AnyType<RecordMeta>, name: string): Key {
   }
 }
 
-function customFieldKey(type: AnyType<RecordMeta>, field: CustomField): Key {
+function customFieldKey(type: RecordType<RecordMeta>, field: CustomField): Key {
   const { fieldId, folded } = uniqueValue(field, null)
   const t = crmCustomFieldValues
   const value = (record: object) => {
@@ -277,7 +275,7 @@ function customFieldKey(type: AnyType<RecordMeta>, field: CustomField): Key {
   }
 }
 
-function externalIdKey(type: AnyType<RecordMeta>, system: string): Key {
+function externalIdKey(type: RecordType<RecordMeta>, system: string): Key {
   const idsOf = ({ externalIds = [] }: Partial<RecordMeta>) =>
     externalIds.filter((id) => id.system === system).map(({ externalId }) => externalId)
   return {
@@ -305,7 +303,7 @@ function one(values: readonly unknown[], pointer: string): unknown {
 }
 
 /** `holder` is the id of the record that has `wanted.value`. Looked up one by one, so that each is one step into an index. */
-const compileFind = (type: AnyType<RecordMeta>, name: string, holder: () => SQL, current = sql`true`): Key['find'] =>
+const compileFind = (type: RecordType<RecordMeta>, name: string, holder: () => SQL, current = sql`true`): Key['find'] =>
   type.prepared(`upsert by ${name}`, () =>
     statement<Found>(
       `${type.plural}.find_to_upsert`,

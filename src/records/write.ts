@@ -28,8 +28,6 @@ import { crmEvents } from './table.js'
 /** A record as a caller may send it: the writable properties only. */
 export type Input<Resource> = { [Name in keyof Resource]?: Resource[Name] | undefined }
 
-export type AnyType<Resource extends RecordMeta> = RecordType<Resource, never>
-
 const duplicate = (pointers: readonly string[], conflicts: Conflict[]) =>
   problem(409, 'duplicate_value', {
     errors: pointers.map((pointer) => ({ pointer, code: 'duplicate_value', message: 'must be unique' })),
@@ -41,12 +39,12 @@ const NOTHING: Taken = { customFields: [], externalIds: [] }
 /** Thrown inside a change whose record would take a value that another live record has. */
 export class DuplicateValue extends Error {
   override name = 'DuplicateValue'
-  readonly type: AnyType<RecordMeta>
+  readonly type: RecordType<RecordMeta>
   readonly row: Row
   /** What is in the way beside columns. */
   readonly taken: Taken
 
-  constructor(type: AnyType<RecordMeta>, row: Row, taken: Taken = NOTHING) {
+  constructor(type: RecordType<RecordMeta>, row: Row, taken: Taken = NOTHING) {
     super(`duplicate value in ${type.plural}`)
     this.type = type
     this.row = row
@@ -55,9 +53,9 @@ export class DuplicateValue extends Error {
 }
 
 /** Creates a record, with its event, in one statement. */
-export async function create<Resource extends RecordMeta, Unique extends string, Body extends Input<Resource>>(
+export async function create<Resource extends RecordMeta, Body extends Input<Resource>>(
   scope: Scope,
-  type: RecordType<Resource, Unique>,
+  type: RecordType<Resource>,
   input: Only<Body, Resource>,
 ) {
   return orDuplicate(scope, async () => {
@@ -79,7 +77,10 @@ async function orDuplicate<Reply>(scope: Scope, act: () => Promise<Reply>) {
 }
 
 /** The reply for a record that was created. */
-export const created = <Resource extends RecordMeta>({ path }: Pick<AnyType<Resource>, 'path'>, record: Resource) => ({
+export const created = <Resource extends RecordMeta>(
+  { path }: Pick<RecordType<Resource>, 'path'>,
+  record: Resource,
+) => ({
   status: 201 as const,
   headers: { ETag: etagOf(record), Location: `${path}/${record.id}` },
   body: record,
@@ -92,7 +93,7 @@ export const created = <Resource extends RecordMeta>({ path }: Pick<AnyType<Reso
 export async function insert<Resource extends RecordMeta>(
   scope: Scope,
   db: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   input: Input<Resource>,
 ): Promise<Resource> {
   return byDefinitions(scope, db, type.object, async (definitions) => {
@@ -109,7 +110,7 @@ export async function insert<Resource extends RecordMeta>(
 async function store<Resource extends RecordMeta>(
   scope: Scope,
   db: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   definitions: Definitions,
   { stored, row, changes }: NewRecord<Resource>,
 ): Promise<Resource | typeof OUTDATED> {
@@ -130,7 +131,7 @@ async function store<Resource extends RecordMeta>(
   )
   if (written?.current === false) return OUTDATED
   assertReferences(pointed, written ?? {})
-  if (!written?.written) throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
+  if (!written?.written) throw new DuplicateValue(type as unknown as RecordType<RecordMeta>, row)
   return stored
 }
 
@@ -149,7 +150,7 @@ export type NewRecord<Resource> = {
 export async function prepareInsert<Resource extends RecordMeta>(
   scope: Scope,
   db: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   definitions: Definitions,
   input: Input<Resource>,
 ): Promise<NewRecord<Resource>> {
@@ -164,7 +165,7 @@ export async function prepareInsert<Resource extends RecordMeta>(
 export async function draft<Resource extends RecordMeta>(
   scope: Scope,
   db: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   definitions: Definitions,
   input: Input<Resource>,
 ): Promise<NewRecord<Resource>> {
@@ -187,9 +188,9 @@ export async function draft<Resource extends RecordMeta>(
 }
 
 /** Applies a merge patch (RFC 7396). A patch that changes nothing leaves the version and the events alone. */
-export const update = <Resource extends RecordMeta, Unique extends string, Patch extends Input<Resource>>(
+export const update = <Resource extends RecordMeta, Patch extends Input<Resource>>(
   scope: Scope,
-  type: RecordType<Resource, Unique>,
+  type: RecordType<Resource>,
   id: string,
   patch: Only<Patch, Resource>,
   ifMatch?: string,
@@ -199,9 +200,9 @@ export const update = <Resource extends RecordMeta, Unique extends string, Patch
  * Changes a record as `next` says, which sees it as it is while it is held.
  * @throws DuplicateValue, InvalidRequest
  */
-export const edit = <Resource extends RecordMeta, Unique extends string>(
+export const edit = <Resource extends RecordMeta>(
   scope: Scope,
-  type: RecordType<Resource, Unique>,
+  type: RecordType<Resource>,
   id: string,
   ifMatch: string | undefined,
   next: (before: Resource) => Resource,
@@ -210,7 +211,7 @@ export const edit = <Resource extends RecordMeta, Unique extends string>(
 /** Moves a record to the recycle bin. */
 export async function remove<Resource extends RecordMeta>(
   scope: Scope,
-  type: RecordType<Resource, never>,
+  type: RecordType<Resource>,
   id: string,
   ifMatch?: string,
 ) {
@@ -227,9 +228,9 @@ export async function remove<Resource extends RecordMeta>(
 }
 
 /** Brings a record back from the recycle bin; a live one stays as it is. */
-export const restore = <Resource extends RecordMeta, Unique extends string>(
+export const restore = <Resource extends RecordMeta>(
   scope: Scope,
-  type: RecordType<Resource, Unique>,
+  type: RecordType<Resource>,
   id: string,
   ifMatch?: string,
 ) =>
@@ -256,9 +257,9 @@ type Change = {
 }
 
 /** Reads a record, edits it and writes it back with its event, in one transaction that holds the row. */
-async function change<Resource extends RecordMeta, Unique extends string>(
+async function change<Resource extends RecordMeta>(
   scope: Scope,
-  type: RecordType<Resource, Unique>,
+  type: RecordType<Resource>,
   wanted: Change,
   edit: (before: Resource) => Resource,
 ) {
@@ -278,7 +279,7 @@ async function change<Resource extends RecordMeta, Unique extends string>(
 export async function lock<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   { id, permission, deleted = false }: Pick<Change, 'id' | 'permission' | 'deleted'>,
 ): Promise<Resource | undefined> {
   const allowed: Level = requireLevel(scope, permission)
@@ -305,7 +306,7 @@ export async function lock<Resource extends RecordMeta>(
 export async function save<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   event: string,
   before: Resource,
   edited: Resource,
@@ -330,7 +331,7 @@ export async function save<Resource extends RecordMeta>(
 export async function saveHeld<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   event: string,
   before: Resource,
   edited: Resource,
@@ -348,18 +349,18 @@ export async function saveHeld<Resource extends RecordMeta>(
 async function settleOne<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   record: Resource,
   claims: Claims,
 ): Promise<void> {
   const taken = (await settle(scope, tx, type.object, new Map([[record.id, claims]]))).get(record.id)
-  if (taken) throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, type.toRow(record), taken)
+  if (taken) throw new DuplicateValue(type as unknown as RecordType<RecordMeta>, type.toRow(record), taken)
 }
 
 async function saveBy<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   event: string,
   definitions: Definitions,
   before: Resource,
@@ -400,7 +401,7 @@ async function saveBy<Resource extends RecordMeta>(
     if (!written?.written) throw new Error(`${type.object} ${stored.id} was not written`)
     return stored
   } catch (error) {
-    if (violatedUnique(error)) throw new DuplicateValue(type as unknown as AnyType<RecordMeta>, row)
+    if (violatedUnique(error)) throw new DuplicateValue(type as unknown as RecordType<RecordMeta>, row)
     throw error
   }
 }
@@ -408,7 +409,7 @@ async function saveBy<Resource extends RecordMeta>(
 async function derive<Resource extends RecordMeta>(
   scope: Scope,
   db: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   next: Resource,
   before: Resource | undefined,
 ): Promise<void> {
@@ -451,7 +452,7 @@ export type Written = { written: boolean } & Record<string, boolean>
 const typed = (column: PgColumn): SQL => sql`${parameter(keyOf(column))}::${sql.raw(column.getSQLType())}`
 
 /** The values of a row as the driver wants them; JSON null is kept apart from SQL null. */
-function rowParameters({ parameters }: AnyType<RecordMeta>, row: Row): Record<string, unknown> {
+function rowParameters({ parameters }: RecordType<RecordMeta>, row: Row): Record<string, unknown> {
   const values: Record<string, unknown> = {}
   for (const { key, isJson } of parameters) {
     const value = row[key] ?? null
@@ -460,7 +461,7 @@ function rowParameters({ parameters }: AnyType<RecordMeta>, row: Row): Record<st
   return values
 }
 
-function insertQuery(type: AnyType<RecordMeta>, references: References): SQL<Written> {
+function insertQuery(type: RecordType<RecordMeta>, references: References): SQL<Written> {
   const pointed = withDefinitions(references)
   const names = sql.join([sql`organization_id`, ...type.written.map((column) => sql.identifier(column.name))], sql`, `)
   const values = sql.join([sql`${parameter('scopeOrganizationId')}::uuid`, ...type.written.map(typed)], sql`, `)
@@ -470,7 +471,7 @@ function insertQuery(type: AnyType<RecordMeta>, references: References): SQL<Wri
   )
 }
 
-function updateQuery(type: AnyType<RecordMeta>, references: References): SQL<Written> {
+function updateQuery(type: RecordType<RecordMeta>, references: References): SQL<Written> {
   const pointed = withDefinitions(references)
   const assignments = type.written
     .filter((column) => !['id', 'created_at', 'created_by_type', 'created_by_id'].includes(column.name))
@@ -555,7 +556,7 @@ export async function describeDuplicate(
   const level = requireLevel(scope, type.permission('read'))
   const pointers: string[] = []
   const conflicts: Conflict[] = []
-  for (const [name, uniqueColumn] of Object.entries<PgColumn>(type.unique)) {
+  for (const [name, uniqueColumn] of Object.entries(type.unique)) {
     const field = type.fields[name]
     const value = row[name] ?? null
     if (!field?.match || value === null) continue

@@ -108,7 +108,7 @@ async function convert(scope: Scope, tx: Executor, lead: Lead, wanted: Wanted): 
 async function created<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: RecordType<Resource, never>,
+  type: RecordType<Resource>,
   input: Parameters<typeof insert<Resource>>[3],
 ) {
   return { outcome: 'created' as const, record: await insert(scope, tx, type, input) }
@@ -123,7 +123,7 @@ const within = (prefix: string) => (error: unknown) => {
 /** @throws InvalidRequest when the caller cannot see such a record */
 async function existing<Resource extends RecordMeta>(
   scope: Scope,
-  type: RecordType<Resource, never>,
+  type: RecordType<Resource>,
   id: string,
   pointer: string,
 ) {

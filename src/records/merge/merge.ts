@@ -13,7 +13,7 @@ import type { Only } from '../only.js'
 import { columnsOf, type RecordMeta, type RecordType, recordTypes } from '../record-type.js'
 import { missingReference } from '../references.js'
 import { reaches, requireLevel, sameOrganization, scopeParameters } from '../scope.js'
-import { type AnyType, saveHeld } from '../write.js'
+import { saveHeld } from '../write.js'
 import {
   type CustomReference,
   type CustomReferrer,
@@ -52,7 +52,7 @@ type Body<Fields> = {
  */
 export async function merge<Resource extends RecordMeta, Chosen extends Fields<Resource>>(
   scope: Scope,
-  type: RecordType<Resource, never>,
+  type: RecordType<Resource>,
   body: Body<Only<Chosen, Resource>>,
   dryRun: boolean,
   ifMatch?: string,
@@ -149,7 +149,7 @@ const UP_TO_TOO_MANY = sql.raw(String(MAX_REFERENCES + 1))
  * Holds, of one kind, the records that refer to the losers, and of the kind that is merged also the records of the merge; tells what
  * custom fields refer to.
  */
-function holding(type: AnyType<RecordMeta>, referrer: CustomReferrer, loserIds: readonly string[]) {
+function holding(type: RecordType<RecordMeta>, referrer: CustomReferrer, loserIds: readonly string[]) {
   const { type: kind } = referrer
   const finder = customFinder(referrer, loserIds, UP_TO_TOO_MANY)
   const hold = kind.prepared(`hold for merge ${type.object} ${finder.shape}`, () => {
@@ -178,7 +178,7 @@ function holding(type: AnyType<RecordMeta>, referrer: CustomReferrer, loserIds: 
 async function hold<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   { winnerId, loserIds }: Wanted,
   definitionsOf: DefinitionsOf,
 ): Promise<Held<Resource> | typeof OUTDATED> {
@@ -186,7 +186,7 @@ async function hold<Resource extends RecordMeta>(
   const { table } = type
   const customReferrers = customReferrersTo(type.object, definitionsOf)
   const holdings = customReferrers.map((referrer) =>
-    holding(type as unknown as AnyType<RecordMeta>, referrer, loserIds),
+    holding(type as unknown as RecordType<RecordMeta>, referrer, loserIds),
   )
   const definitions = holdDefinitions(
     scope,
@@ -239,7 +239,7 @@ function assertFew({ referring: total }: Pick<Held<unknown>, 'referring'>): void
 async function unite<Resource extends RecordMeta>(
   requested: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   wanted: Wanted,
   { winner: before, losers, customReferrers, found }: Held<Resource>,
 ) {
@@ -304,7 +304,7 @@ const insertMerge = statement(
 async function cyclicReferences<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   records: readonly (Resource & Record<string, unknown>)[],
 ): Promise<Set<string>> {
   const group = arrayOf(records.map(({ id }) => id))

@@ -4,9 +4,16 @@ import type { Scope } from '../../context.js'
 import { parameter, statement } from '../../db/statement.js'
 import { column, type Field, instantField, type Row, reference } from '../fields.js'
 import { get, list } from '../read.js'
-import { type AnyRecord, actor, defineReadable, type Readable, type RecordMeta, sortBy } from '../record-type.js'
+import {
+  type AnyRecord,
+  actor,
+  defineReadable,
+  type Readable,
+  type RecordMeta,
+  type RecordType,
+  sortBy,
+} from '../record-type.js'
 import { requireLevel, sameOrganization, scopeParameters, within } from '../scope.js'
-import type { AnyType } from '../write.js'
 import { crmMergeLosers as l, crmMerges as m } from './table.js'
 
 export type Merge = components['schemas']['Merge']
@@ -52,14 +59,14 @@ export function mergesOf(type: Pick<AnyRecord, 'object' | 'plural' | 'table' | '
 /** A page of the merges of one kind of record, the newest first. */
 export const listMerges = <Resource extends RecordMeta>(
   scope: Scope,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   query: { limit: number; cursor?: string; winnerId?: string },
 ) => list(scope, mergesOf(type), { ...query, sort: ['-mergedAt'] })
 
 /** One merge, or 304. */
 export const getMerge = <Resource extends RecordMeta>(
   scope: Scope,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   id: string,
   ifNoneMatch?: string,
 ) => get(scope, mergesOf(type), id, ifNoneMatch)
@@ -67,7 +74,7 @@ export const getMerge = <Resource extends RecordMeta>(
 /** The reply for a record, or in place of its 404 the way to the record that it was merged into, if the caller may see that one. */
 export async function orWinner<Resource extends RecordMeta, Reply extends { status: number }>(
   scope: Scope,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   id: string,
   answer: Promise<Reply>,
 ) {

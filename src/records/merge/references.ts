@@ -2,14 +2,14 @@ import { type SQL, sql } from 'drizzle-orm'
 import type { Scope } from '../../context.js'
 import { parameter, statement } from '../../db/statement.js'
 import { holdQuery } from '../hold.js'
-import type { AnyRecord, RecordMeta } from '../record-type.js'
+import type { AnyRecord, RecordMeta, RecordType } from '../record-type.js'
 import { type Referrer, referrersTo } from '../referrers.js'
 import { levelOf, sameOrganization, scopeParameters, within } from '../scope.js'
-import { type AnyType, addEvents } from '../write.js'
+import { addEvents } from '../write.js'
 import { crmMergeReferences as r } from './table.js'
 
 /** The references to records of a type from records of another, or the same, one. */
-export const referrersFrom = (from: Pick<AnyRecord, 'table'>, type: AnyType<RecordMeta>): Referrer[] =>
+export const referrersFrom = (from: Pick<AnyRecord, 'table'>, type: RecordType<RecordMeta>): Referrer[] =>
   referrersTo(type.table).filter((referrer) => referrer.type.table === from.table)
 
 /** Live records that refer to one of the losers. */
@@ -50,18 +50,21 @@ const WINNER = sql`${parameter('winnerId')}::uuid`
 /** Leads whatever refers to a loser to the winner, each with its event. */
 export const moveToWinner = (
   scope: Scope,
-  type: AnyType<RecordMeta>,
+  type: RecordType<RecordMeta>,
   parameters: { mergeId: string; winnerId: string; losers: string; group: string },
 ) => move(scope, type, { name: 'merge', note, previous: sql`${r.loserId}`, next: WINNER, parameters })
 
 /** Leads back what a merge has moved and nobody has moved since. */
-export const moveBack = (scope: Scope, type: AnyType<RecordMeta>, parameters: { mergeId: string; winnerId: string }) =>
-  move(scope, type, { name: 'unmerge', previous: WINNER, next: sql`${r.loserId}`, parameters })
+export const moveBack = (
+  scope: Scope,
+  type: RecordType<RecordMeta>,
+  parameters: { mergeId: string; winnerId: string },
+) => move(scope, type, { name: 'unmerge', previous: WINNER, next: sql`${r.loserId}`, parameters })
 
 /** Moves references in one flight; answers with how many the caller sees. */
 async function move(
   scope: Scope,
-  type: AnyType<RecordMeta>,
+  type: RecordType<RecordMeta>,
   { name, note, previous, next, parameters }: Move,
 ): Promise<MovedReferences[]> {
   const referrers = referrersTo(type.table)

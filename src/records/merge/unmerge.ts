@@ -12,7 +12,7 @@ import { among, holdQuery } from '../hold.js'
 import { columnsOf, type RecordMeta, type RecordType, recordTypes } from '../record-type.js'
 import { narrower, reaches, requireLevel, sameOrganization, scopeParameters } from '../scope.js'
 import { crmEvents as e } from '../table.js'
-import { type AnyType, type Changes, DuplicateValue, describeDuplicate, saveHeld } from '../write.js'
+import { type Changes, DuplicateValue, describeDuplicate, saveHeld } from '../write.js'
 import { type CustomReferrer, customReferrersTo, moveCustomBack } from './custom-references.js'
 import { arrayOf, serialize } from './merge.js'
 import { type Merge, mergesOf } from './merges.js'
@@ -31,7 +31,7 @@ import { givenBack } from './values.js'
  */
 export async function unmerge<Resource extends RecordMeta>(
   scope: Scope,
-  type: RecordType<Resource, never>,
+  type: RecordType<Resource>,
   id: string,
   dryRun: boolean,
   ifMatch?: string,
@@ -77,7 +77,7 @@ type Found = { merge: Merge; changes: Changes; customReferrers: readonly CustomR
 async function hold<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   id: string,
   definitionsOf: DefinitionsOf,
 ): Promise<Found | undefined | typeof OUTDATED> {
@@ -123,7 +123,7 @@ async function hold<Resource extends RecordMeta>(
 async function recordsOf<Resource extends RecordMeta>(
   scope: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   { winnerId, loserIds }: Merge,
 ): Promise<Map<string, Resource>> {
   const find = type.prepared('unmerge group', () =>
@@ -156,7 +156,7 @@ function conflictsOf(
 async function separate<Resource extends RecordMeta>(
   requested: Scope,
   tx: Executor,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   { merge, changes, customReferrers }: Found,
   before: Resource,
   deleted: readonly Resource[],

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { mostItems } from '../../../generated/limits.js'
 import { type Fault, InvalidRequest } from '../../problem.js'
 import { MAX_CUSTOM_FIELDS } from '../custom-fields.js'
-import type { RecordMeta } from '../record-type.js'
-import { type AnyType, BOOKKEEPING, type Changes } from '../write.js'
+import type { RecordMeta, RecordType } from '../record-type.js'
+import { BOOKKEEPING, type Changes } from '../write.js'
 
 type Values = Record<string, unknown>
 
@@ -19,11 +19,11 @@ const isEmpty = (value: unknown): boolean =>
 const own = (values: Values, key: string): unknown => (Object.hasOwn(values, key) ? values[key] : undefined)
 
 /** The properties that callers write. */
-const writableOf = ({ fields, follows }: AnyType<RecordMeta>): string[] =>
+const writableOf = ({ fields, follows }: RecordType<RecordMeta>): string[] =>
   Object.keys(fields).filter((name) => !BOOKKEEPING.has(name) && !(name in follows))
 
 /** A property and those that only change together with it. */
-const unitOf = ({ follows }: AnyType<RecordMeta>, name: string): string[] => [
+const unitOf = ({ follows }: RecordType<RecordMeta>, name: string): string[] => [
   name,
   ...Object.keys(follows).filter((follower) => follows[follower] === name),
 ]
@@ -36,7 +36,7 @@ const unitOf = ({ follows }: AnyType<RecordMeta>, name: string): string[] => [
  * @throws InvalidRequest when a choice is about nothing, or there is more than a record can hold
  */
 export function mergedValues<Resource extends RecordMeta>(
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   winner: Resource,
   losers: readonly Resource[],
   choices: Choices,
@@ -125,7 +125,7 @@ export const pointerTo = (key: string): string =>
  * @returns `kept` names what was changed since
  */
 export function givenBack<Resource extends RecordMeta>(
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   winner: Resource,
   changes: Changes,
 ): { record: Resource; kept: string[] } {

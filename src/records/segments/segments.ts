@@ -40,7 +40,7 @@ export const segments = defineAsset<Segment>()({
  */
 export async function recordsOfSegment<Resource extends RecordMeta>(
   scope: Scope,
-  type: RecordType<Resource, never>,
+  type: RecordType<Resource>,
   segmentId: string,
   query: PageQuery,
 ) {

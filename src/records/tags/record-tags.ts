@@ -2,8 +2,8 @@ import { mostItems } from '../../../generated/limits.js'
 import type { components } from '../../../generated/types.js'
 import type { Scope } from '../../context.js'
 import { type Fault, InvalidRequest } from '../../problem.js'
-import type { RecordMeta } from '../record-type.js'
-import { type AnyType, edit } from '../write.js'
+import type { RecordMeta, RecordType } from '../record-type.js'
+import { edit } from '../write.js'
 
 /**
  * Adds tags to a record and takes others off. Its row is held meanwhile: of several changes at once none is lost.
@@ -11,7 +11,7 @@ import { type AnyType, edit } from '../write.js'
  */
 export async function changeTags<Resource extends RecordMeta>(
   scope: Scope,
-  type: AnyType<Resource>,
+  type: RecordType<Resource>,
   id: string,
   { add = [], remove = [] }: components['schemas']['TagsChange'],
   ifMatch?: string,

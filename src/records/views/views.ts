@@ -63,7 +63,7 @@ export const views = defineAsset<View>()({
  */
 export async function recordsOfView<Resource extends RecordMeta>(
   scope: Scope,
-  type: RecordType<Resource, never>,
+  type: RecordType<Resource>,
   viewId: string,
   query: PageQuery,
 ) {
