@@ -41,6 +41,22 @@ it('a custom field is filtered and sorted by the index of its key slot, also dee
   expect(reads.length).toBeGreaterThan(20)
 })
 
+it('what refers to a merged record in custom fields is found by keys, by unique values, and else among those of the organization', () => {
+  const finding = explained.filter(({ text }) => text.includes('custom_key_') && text.includes('for no key update'))
+  expect(finding.map(({ request }) => request)).toEqual(['POST /api/v1/accounts/merge as owner'])
+  // There are hardly any unique values, so that any index of theirs will do; and a field that has neither is looked for in each record,
+  // by whatever index leads to those of the organization.
+  for (const { plans } of finding) {
+    expect(plans[plans.chosen].indexes).toEqual([
+      'crm_contacts_account_reference_idx',
+      'crm_contacts_custom_key_5_idx',
+      expect.stringMatching(/^crm_custom_field_values_/),
+      expect.stringMatching(/^crm_contacts_/),
+      'crm_contacts_organization_id_id_pk',
+    ])
+  }
+})
+
 it('a page deep in any order costs the owner no more than 200 buffers', () => {
   const costs = pages.map(({ question, costs }) => [question.what, costs['owner, deep']?.buffers ?? 0] as const)
   expect(costs.filter(([, buffers]) => buffers === 0 || buffers > 200)).toEqual([])

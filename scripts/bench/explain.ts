@@ -257,6 +257,10 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
   const contactId = await live('crm_contacts')
   const stageId = await any('crm_stages')
   const unique = randomBytes(8).toString('hex')
+  // Beside a reference that has keys: one that is found by its claims, and one that is found by looking at each record.
+  const references = { object: 'contact', type: 'reference', referenceObject: 'account' }
+  for (const field of [{ key: 'broker', unique: true }, { key: 'rival' }])
+    await send(caller, 'POST', `${BASE}/custom-fields`, { ...references, ...field, label: field.key })
   const all = { ownerId, teamId, tags: ['vip'], customFields: { tier: 'gold' } }
   const records: [string, Record<string, unknown>][] = [
     [
@@ -301,6 +305,7 @@ async function sendOthers(send: Send, client: pg.Client, caller: Caller): Promis
     await send(caller, 'DELETE', `${path}/${id}/followers/me`)
     await sendViews(send, caller, plural, teamId)
     const other = await send(caller, 'POST', path, { ...body, domain: undefined, email: undefined })
+    if (plural === 'accounts') await referTo(send, caller, String(id))
     await sendMerge(send, caller, plural, [String(other.id), String(id)])
     await sendSegments(send, caller, plural, String(id))
     await send(caller, 'POST', `${path}/${id}/tags`, { add: [unique] })
@@ -397,6 +402,12 @@ async function sendRecovery(send: Send, caller: Caller, plural: string, id: stri
   await send(caller, 'POST', `${path}/restore`)
   await send(caller, 'POST', `${BASE}/${plural}/${purged.id}/purge?dryRun=true`)
   await send(caller, 'POST', `${BASE}/${plural}/${purged.id}/purge`)
+}
+
+/** A contact that refers to an account in each custom field that can. */
+async function referTo(send: Send, caller: Caller, id: string): Promise<void> {
+  const customFields = { billedTo: id, broker: id, rival: id }
+  await send(caller, 'POST', `${BASE}/contacts`, { lastName: 'Explained', customFields })
 }
 
 /** A merge, the ids of its losers, and its undoing. */

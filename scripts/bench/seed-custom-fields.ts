@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import type { CustomField } from '../../src/records/custom-fields/definitions.js'
-import { keyOfValue } from '../../src/records/custom-fields/key.js'
+import { keyOfValue, keyToCompare } from '../../src/records/custom-fields/key.js'
 
 /** A custom field that seeded records have, in every organization; its place among them is its key slot. */
 type Seeded = {
@@ -9,47 +9,58 @@ type Seeded = {
   /** How many in a hundred records have a value. */
   share: number
   salt: number
-  /** Which of the functions of the seed picks one of the values; without values, every record has one of its own. */
-  pick: 'one_of' | 'any_of'
-  values?: (string | number)[]
+  /** What a record has: one of the values, as this function of the seed picks it, or what an SQL expression makes of row `r`. */
+  from: { pick: 'one_of' | 'any_of'; values: (string | number)[] } | string
+  referenceObject?: Kind
 }
+
+type Kind = 'account' | 'contact'
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 const day = (n: number): string => new Date(Date.UTC(2025, 0, 1 + n)).toISOString().slice(0, 10)
 
 const TIER: Seeded = {
-  ...{ key: 'tier', type: 'select', share: 30, salt: 12, pick: 'one_of' },
-  values: ['bronze', 'silver', 'gold', 'platinum'],
+  ...{ key: 'tier', type: 'select', share: 30, salt: 12 },
+  from: { pick: 'one_of', values: ['bronze', 'silver', 'gold', 'platinum'] },
 }
-const SEATS: Seeded = { key: 'seats', type: 'integer', share: 30, salt: 13, pick: 'any_of', values: upTo(500) }
-
-type Kind = 'account' | 'contact'
+const SEATS: Seeded = {
+  ...{ key: 'seats', type: 'integer', share: 30, salt: 13 },
+  from: { pick: 'any_of', values: upTo(500) },
+}
 
 const FIELDS: Readonly<Record<Kind, readonly Seeded[]>> = {
   account: [TIER, SEATS],
   contact: [
     TIER,
     SEATS,
-    { key: 'renewal', type: 'date', share: 60, salt: 80, pick: 'any_of', values: upTo(1_000).map(day) },
-    { key: 'customerNumber', type: 'text', share: 50, salt: 0, pick: 'any_of' },
+    {
+      ...{ key: 'renewal', type: 'date', share: 60, salt: 80 },
+      from: { pick: 'any_of', values: upTo(1_000).map(day) },
+    },
+    { key: 'customerNumber', type: 'text', share: 50, salt: 0, from: `'C-' || r.n` },
+    // Where they work, once more.
+    { key: 'billedTo', type: 'reference', referenceObject: 'account', share: 40, salt: 0, from: 'a.id::text' },
   ],
 }
 
 const isText = (type: CustomField['type']): boolean => type === 'text' || type === 'select'
 
 /** As an organization defines it by the API. */
-const definition = ({ key, type, values }: Seeded, object: Kind = 'contact') => ({
+const definition = ({ key, type, from, referenceObject }: Seeded, object: Kind = 'contact') => ({
   ...{
     object,
     key,
     type,
     label: key,
-    referenceObject: null,
+    referenceObject: referenceObject ?? null,
     description: null,
     defaultValue: null,
     pattern: null,
   },
-  options: type === 'select' ? (values ?? []).map((value) => ({ value, label: value, archived: false })) : [],
+  options:
+    type === 'select' && typeof from === 'object'
+      ? from.values.map((value) => ({ value, label: value, archived: false }))
+      : [],
   ...{ minimum: null, maximum: null, minLength: null, maxLength: null },
   ...{ required: false, unique: false, filterable: true, personalData: false, archived: false, indexState: 'ready' },
   ...(isText(type) ? { searchable: true, searchState: 'ready' } : { searchable: false, searchState: 'none' }),
@@ -71,8 +82,9 @@ export function customKey(key: string, value: unknown): string {
 /** The `customFields` of row `r.n`. */
 export const customFieldsOf = (kind: Kind): string =>
   `jsonb_strip_nulls(jsonb_build_object(${FIELDS[kind].map((field, at) => {
-    const { key, type, salt, pick, values } = field
-    const text = values ? `pg_temp.${pick}(r.n, ${salt}, ${array(values.map(String))})` : `'C-' || r.n`
+    const { key, type, salt, from } = field
+    const text =
+      typeof from === 'string' ? from : `pg_temp.${from.pick}(r.n, ${salt}, ${array(from.values.map(String))})`
     return `'${key}', case when ${has(field, at)} then (${text})${type === 'integer' ? '::int' : ''} end`
   })}))`
 
@@ -82,11 +94,12 @@ export const keyColumnsOf = (kind: Kind): string => FIELDS[kind].map((_, at) => 
 export const keysOf = (kind: Kind): string =>
   FIELDS[kind]
     .map((field, at) => {
-      const { salt, pick, values } = field
-      const key = values
-        ? `pg_temp.${pick}(r.n, ${salt}, ${array(values.map((value) => keyOf(field, value)))})`
-        : `${literal(keyOf(field, 'C-'))} || r.n`
-      return `case when ${has(field, at)} then ${key} else ${literal(keyOf(field, undefined))} end`
+      const { salt, from } = field
+      const key =
+        typeof from === 'string'
+          ? `${literal(keyToCompare(definition(field) as unknown as CustomField, ''))} || ${from}`
+          : `pg_temp.${from.pick}(r.n, ${salt}, ${array(from.values.map((value) => keyOf(field, value)))})`
+      return `coalesce(case when ${has(field, at)} then ${key} end, ${literal(keyOf(field, undefined))})`
     })
     .join(',\n  ')
 
@@ -95,10 +108,10 @@ const KINDS = Object.keys(FIELDS) as Kind[]
 /** The definitions, for every organization. */
 export const DEFINITIONS = KINDS.flatMap((kind, place) => [
   ...FIELDS[kind].map((field, at) => {
-    const { key, type, options, searchable, searchState } = definition(field, kind)
-    return `insert into crm_custom_fields (organization_id, id, version, object, key, type, label, required, is_unique, options, filterable,
+    const { key, type, referenceObject, options, searchable, searchState } = definition(field, kind)
+    return `insert into crm_custom_fields (organization_id, id, version, object, key, type, reference_object, label, required, is_unique, options, filterable,
         personal_data, archived, created_at, created_by_type, updated_at, updated_by_type, index_state, slot, searchable, search_state)
-      select id, pg_temp.uuid_at('2023-01-01Z', 7, n * 100 + ${place * 10 + at}), 1, '${kind}', '${key}', '${type}', '${key}', false, false,
+      select id, pg_temp.uuid_at('2023-01-01Z', 7, n * 100 + ${place * 10 + at}), 1, '${kind}', '${key}', '${type}', ${referenceObject === null ? 'null' : literal(referenceObject)}, '${key}', false, false,
         ${literal(JSON.stringify(options))}, true, false, false, '2023-01-01Z', 'system', '2023-01-01Z', 'system', 'ready', ${at + 1}, ${searchable}, '${searchState}'
         from bench_organization`
   }),
