@@ -1,26 +1,17 @@
-import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
 import { operations } from '../../generated/operations.js'
-import { type Case, expectProblem, type Reply, type Row, refused, unchanged, type World } from './case.js'
+import { create, refusedThrough, type Stored } from './asset-cases.js'
+import { type Case, expectProblem, type Row, unchanged, type World } from './case.js'
 
 /** The name of a kind of record, the path of its collection, and a body that creates one as often as it is sent. */
 type Facts = { object: string; path: string; body: Row }
 
-type Stored = Row & { id: string }
-type Caller = Pick<World['owner'], 'post'>
-
 const segments = operations.listSegments.path
-
-async function create(caller: Caller, path: string, body: Row): Promise<Stored> {
-  const reply = await caller.post(path, body)
-  expect(reply.statusCode, reply.payload).toBe(201)
-  return reply.json()
-}
 
 /** The cases of what lists the records in a segment. */
 export function segmentCases({ object, path, body }: Facts) {
   const url = (id: string) => `${segments}/${id}/${path.split('/').at(-1)}`
-  const make = (caller: Caller, more: Row) =>
+  const make = (caller: Pick<World['owner'], 'post'>, more: Row) =>
     create(caller, segments, { object, kind: 'dynamic', name: 'Some', ...more })
 
   return {
@@ -61,27 +52,10 @@ export function segmentCases({ object, path, body }: Facts) {
         expect(shown.map(({ id }) => id)).toEqual([other.id, theirs.id, first.id])
         return page
       },
-      404: async (world) => {
-        const { harness, owner } = world
-        const stranger = await harness.newOrganization()
-        const other = object === 'account' ? 'contact' : 'account'
-        const ids = [randomUUID(), (await make(stranger, {})).id, (await make(owner, { object: other })).id]
-        const replies: Reply[] = []
-        for (const id of ids) {
-          const send = () => owner.get(url(id), { 'x-request-id': 'the-same' })
-          replies.push(await unchanged({ harness, owner: stranger }, () => refused(world, 'not_found', send)))
-        }
-        expect(new Set(replies.map(({ payload }) => payload)).size).toBe(1)
-        return replies[0] as Reply
-      },
-      409: async (world) => {
-        const { harness, owner } = world
-        const colleague = await harness.newUser(owner.organizationId, 'member')
-        const segment = await make(owner, { filter: { field: 'ownerId', op: 'eq', value: colleague.userId } })
-        expect((await owner.get(url(segment.id))).statusCode).toBe(200)
-        await owner.post(`${operations.listUsers.path}/${colleague.userId}/deactivate`)
-        return refused(world, 'segment_not_applicable', () => owner.get(url(segment.id)))
-      },
+      ...refusedThrough({
+        ...{ name: 'segment', object, url, make },
+        hidden: async (_, stranger) => [await make(stranger, {})],
+      }),
     },
   } satisfies Record<string, Record<number, Case>>
 }

@@ -1,26 +1,18 @@
-import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
 import { operations } from '../../generated/operations.js'
-import { type Case, expectProblem, type Reply, type Row, refused, unchanged, type World } from './case.js'
+import { create, refusedThrough, type Stored } from './asset-cases.js'
+import { type Case, expectProblem, type Row, unchanged, type World } from './case.js'
 
 /** The name of a kind of record, the path of its collection, and a body that creates one as often as it is sent. */
 type Facts = { object: string; path: string; body: Row }
 
-type Stored = Row & { id: string }
-type Caller = Pick<World['owner'], 'post'>
-
 const views = operations.listViews.path
-
-async function create(caller: Caller, path: string, body: Row): Promise<Stored> {
-  const reply = await caller.post(path, body)
-  expect(reply.statusCode, reply.payload).toBe(201)
-  return reply.json()
-}
 
 /** The cases of what lists the records of a saved view. */
 export function viewCases({ object, path, body }: Facts) {
   const url = (id: string) => `${views}/${id}/${path.split('/').at(-1)}`
-  const save = (caller: Caller, more: Row) => create(caller, views, { object, name: 'Some', ...more })
+  const save = (caller: Pick<World['owner'], 'post'>, more: Row) =>
+    create(caller, views, { object, name: 'Some', ...more })
 
   return {
     view: {
@@ -65,33 +57,13 @@ export function viewCases({ object, path, body }: Facts) {
         expect(shown.map(({ id }) => id)).toEqual([seen.id])
         return page
       },
-      404: async (world) => {
-        const { harness, owner } = world
-        const member = await harness.newUser(owner.organizationId, 'member')
-        const stranger = await harness.newOrganization()
-        const other = object === 'account' ? 'contact' : 'account'
-        const ids = [
-          randomUUID(),
-          (await save(member, {})).id,
-          (await save(stranger, { sharing: 'organization' })).id,
-          (await save(owner, { object: other })).id,
-        ]
-        const replies: Reply[] = []
-        for (const id of ids) {
-          const send = () => owner.get(url(id), { 'x-request-id': 'the-same' })
-          replies.push(await unchanged({ harness, owner: stranger }, () => refused(world, 'not_found', send)))
-        }
-        expect(new Set(replies.map(({ payload }) => payload)).size).toBe(1)
-        return replies[0] as Reply
-      },
-      409: async (world) => {
-        const { harness, owner } = world
-        const colleague = await harness.newUser(owner.organizationId, 'member')
-        const view = await save(owner, { filter: { field: 'ownerId', op: 'eq', value: colleague.userId } })
-        expect((await owner.get(url(view.id))).statusCode).toBe(200)
-        await owner.post(`${operations.listUsers.path}/${colleague.userId}/deactivate`)
-        return refused(world, 'view_not_applicable', () => owner.get(url(view.id)))
-      },
+      ...refusedThrough({
+        ...{ name: 'view', object, url, make: save },
+        hidden: async (world, stranger) => [
+          await save(await world.harness.newUser(world.owner.organizationId, 'member'), {}),
+          await save(stranger, { sharing: 'organization' }),
+        ],
+      }),
     },
   } satisfies Record<string, Record<number, Case>>
 }

@@ -1,17 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
 import { operations } from '../../../generated/operations.js'
 import type { Cases } from '../../http/contract.js'
-import {
-  type Case,
-  eventsOf,
-  type Reply,
-  type Row,
-  refused,
-  rowsOf,
-  unchanged,
-  type World,
-} from '../../testing/case.js'
+import { assetCases, create, deleteOne, firstOfTwo, type Stored } from '../../testing/asset-cases.js'
+import { eventsOf, type Row, refused, rowsOf, unchanged, type World } from '../../testing/case.js'
 
 const { path } = operations.listSegments
 const body = {
@@ -21,33 +12,21 @@ const body = {
   filter: { not: { field: 'numberOfEmployees', op: 'lt', value: 100 } },
 }
 
-type Segment = Row & { id: string; name: string }
+type Segment = Stored & { name: string }
 
-async function save(caller: World['owner'], more: Row = {}): Promise<Segment> {
-  const reply = await caller.post(path, { ...body, ...more })
-  expect(reply.statusCode, reply.payload).toBe(201)
-  return reply.json()
-}
+const save = (caller: World['owner'], more: Row = {}) => create(caller, path, { ...body, ...more })
 
-/** A segment of another organization looks like one that never was: the same bytes. */
-const missing =
-  (send: (world: World, url: string, headers: Record<string, string>) => Promise<Reply>): Case =>
-  async (world) => {
-    const stranger = { harness: world.harness, owner: await world.harness.newOrganization() }
-    const theirs = await save(stranger.owner)
-    const replies: Reply[] = []
-    for (const id of [randomUUID(), theirs.id]) {
-      const attempt = () => refused(world, 'not_found', () => send(world, `${path}/${id}`, { 'x-request-id': 'same' }))
-      replies.push(await unchanged(stranger, attempt))
-    }
-    expect(new Set(replies.map(({ payload }) => payload)).size).toBe(1)
-    return replies[0] as Reply
-  }
+const facts = { name: 'segment', table: 'crm_segments', path, body } as const
+const verbs = assetCases({
+  ...facts,
+  initial: { description: null },
+  row: { kind: 'dynamic' },
+  patch: { description: 'Many' },
+  hidden: async (_, stranger) => [await save(stranger)],
+})
 
 const newAccount = async ({ owner }: World): Promise<string> =>
   (await owner.post(operations.createAccount.path, { name: 'Member' })).json<{ id: string }>().id
-
-const outdated = { 'if-match': '"7"' }
 
 export const cases = {
   listSegments: {
@@ -63,111 +42,24 @@ export const cases = {
       expect(await names('kind=static')).toEqual(['C'])
       expect(await names(`ownerId=${member.userId}`)).toEqual(['C'])
       expect(await names('sort=createdAt', member)).toEqual(['B', 'A', 'C'])
-      const page = await unchanged(world, () => owner.get(`${path}?limit=2`))
-      expect(page.json()).toEqual({ data: [first, second], page: { nextCursor: expect.any(String), hasMore: true } })
-      const { nextCursor } = page.json<{ page: { nextCursor: string } }>().page
-      expect((await owner.get(`${path}?cursor=${nextCursor}`)).json<{ data: Segment[] }>().data).toEqual([lead])
-      return page
+      return firstOfTwo(world, path, [first, second], lead)
     },
   },
-  createSegment: {
-    201: async (world) => {
-      const { userId, organizationId } = world.owner
-      const reply = await world.owner.post(path, body)
-      const segment = reply.json<Segment>()
-      const by = { type: 'user', id: userId }
-      expect(segment).toEqual({
-        ...{ ...body, id: segment.id, version: 1, ownerId: userId, description: null },
-        ...{ createdAt: expect.any(String), createdBy: by, updatedAt: segment.createdAt, updatedBy: by },
-      })
-      expect(reply.headers).toMatchObject({ etag: '"1"', location: `${path}/${segment.id}` })
-      expect((await world.owner.get(`${path}/${segment.id}`)).json()).toEqual(segment)
-      expect(await rowsOf(world, 'crm_segments t where id = $1', segment.id)).toMatchObject([
-        { organization_id: organizationId, owner_id: userId, kind: 'dynamic', filter: body.filter },
-      ])
-      expect(await eventsOf(world, segment.id)).toMatchObject([
-        { type: 'segment.created', version: 1, changes: { name: { from: null, to: body.name } } },
-      ])
-      return reply
-    },
-    409: async (world) => {
-      const { id } = await save(world.owner)
-      await world.harness.sql.query(
-        `insert into crm_segments select (jsonb_populate_record(v, jsonb_build_object('id', gen_random_uuid()))).*
-         from crm_segments v, generate_series(2, 200) where id = $1`,
-        [id],
-      )
-      return refused(world, 'too_many_segments', () => world.owner.post(path, body))
-    },
-  },
-  getSegment: {
-    200: async (world) => {
-      const segment = await save(world.owner)
-      const reply = await unchanged(world, () => world.owner.get(`${path}/${segment.id}`))
-      expect(reply.json()).toEqual(segment)
-      expect(reply.headers.etag).toBe('"1"')
-      return reply
-    },
-    304: async (world) => {
-      const { id } = await save(world.owner)
-      const reply = await unchanged(world, () => world.owner.get(`${path}/${id}`, { 'if-none-match': '"1"' }))
-      expect(reply.payload).toBe('')
-      return reply
-    },
-    404: missing(({ owner }, url, headers) => owner.get(url, headers)),
-  },
-  updateSegment: {
-    200: async (world) => {
-      const segment = await save(world.owner)
-      const url = `${path}/${segment.id}`
-      const patch = { object: 'account', name: 'All', description: 'Many', filter: { or: [body.filter] } }
-      const reply = await world.owner.patch(url, patch, { 'if-match': '"1"' })
-      expect(reply.json()).toEqual({ ...segment, ...patch, version: 2, updatedAt: expect.any(String) })
-      expect(reply.headers.etag).toBe('"2"')
-      expect((await world.owner.get(url)).json()).toEqual(reply.json())
-      const [, event] = await eventsOf(world, segment.id)
-      expect(event).toMatchObject({
-        type: 'segment.updated',
-        version: 2,
-        changes: { name: { from: body.name, to: 'All' } },
-      })
-      const same = await unchanged(world, () => world.owner.patch(url, patch))
-      expect(same.json()).toEqual(reply.json())
-      const cleared = await world.owner.patch(url, { object: 'account', filter: null })
-      expect(cleared.json()).toMatchObject({ name: 'All', filter: null, version: 3 })
-      return reply
-    },
-    404: missing(({ owner }, url, headers) => owner.patch(url, { object: 'account', name: 'Theirs' }, headers)),
-    412: async (world) => {
-      const { id } = await save(world.owner)
-      const patch = { object: 'account', name: 'Late' }
-      return refused(world, 'version_mismatch', () => world.owner.patch(`${path}/${id}`, patch, outdated))
-    },
-  },
+  createSegment: verbs.create,
+  getSegment: verbs.get,
+  updateSegment: verbs.update,
   deleteSegment: {
+    ...verbs.delete,
     204: async (world) => {
-      const account = (await world.owner.post(operations.createAccount.path, { name: 'Kept' })).json<Row>()
-      const { id } = await save(world.owner, { kind: 'static', filter: null })
-      const other = await save(world.owner)
-      await world.owner.post(`${path}/${id}/members`, { add: [account.id] })
-      const reply = await world.owner.delete(`${path}/${id}`, { 'if-match': '"1"' })
-      expect(
-        await rowsOf(world, 'crm_segments t where organization_id = $1', world.owner.organizationId),
-      ).toMatchObject([{ id: other.id }])
-      expect(await rowsOf(world, 'crm_segment_members t where segment_id = $1', id)).toEqual([])
-      expect((await eventsOf(world, id)).map(({ type, version }) => [type, version])).toEqual([
-        ['segment.created', 1],
-        ['segment.members_changed', 1],
-        ['segment.deleted', 2],
-      ])
-      expect((await world.owner.get(`${operations.createAccount.path}/${account.id}`)).statusCode).toBe(200)
-      expect((await world.owner.get(`${path}/${id}`)).statusCode).toBe(404)
+      const { owner } = world
+      const account = await newAccount(world)
+      const segment = await save(owner, { kind: 'static', filter: null })
+      const other = await save(owner)
+      await owner.post(`${path}/${segment.id}/members`, { add: [account] })
+      const reply = await deleteOne(world, facts, segment, other, [['segment.members_changed', 1]])
+      expect(await rowsOf(world, 'crm_segment_members t where segment_id = $1', segment.id)).toEqual([])
+      expect((await owner.get(`${operations.createAccount.path}/${account}`)).statusCode).toBe(200)
       return reply
-    },
-    404: missing(({ owner }, url, headers) => owner.delete(url, headers)),
-    412: async (world) => {
-      const { id } = await save(world.owner)
-      return refused(world, 'version_mismatch', () => world.owner.delete(`${path}/${id}`, outdated))
     },
   },
   changeSegmentMembers: {
@@ -192,7 +84,7 @@ export const cases = {
       ])
       return reply
     },
-    404: missing(({ owner }, url, headers) => owner.post(`${url}/members`, {}, headers)),
+    404: verbs.unseen((owner, url, headers) => owner.post(`${url}/members`, {}, headers)),
     409: async (world) => {
       const dynamic = await save(world.owner)
       const add = [await newAccount(world)]
