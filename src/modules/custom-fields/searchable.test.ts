@@ -81,11 +81,7 @@ describe('a custom field is searched', () => {
   })
 
   test('of its kind of record and organization alone', async () => {
-    const stranger = await harness.newOrganization()
-    const [mine] = [owner]
-    owner = stranger
-    await create('Theirs', { note: 'saffron' })
-    owner = mine
+    const [mine, stranger] = [owner, await harness.newOrganization()]
     await define('note', 'text', { searchable: false })
     await define('note', 'text', { object: 'contact' })
     await create('Mine', { note: 'saffron' })
@@ -93,6 +89,7 @@ describe('a custom field is searched', () => {
     expect((await owner.post('/api/v1/contacts', contact)).statusCode).toBe(201)
     expect((await search('saffron')).map(({ title }) => title)).toEqual(['Contact'])
     owner = stranger
+    await create('Theirs', { note: 'saffron' })
     expect(await found('saffron')).toEqual(['Theirs'])
   })
 
