@@ -199,7 +199,8 @@ const OF_NO_DEFINITION = `case when pg_temp.chance(r.n, 9, 30) then jsonb_build_
 const meta = (kind: number, total: number, customFields = OF_NO_DEFINITION): string => `
   m.organization_id, pg_temp.uuid_at(pg_temp.born(r.n, ${total}), ${kind}, r.n), 1 + pg_temp.skewed(r.n, 5, 8), m.user_id,
   case when pg_temp.chance(r.n, 6, 70) then m.team_id end,
-  case when pg_temp.chance(r.n, 7, 25) then jsonb_build_array(pg_temp.one_of(r.n, 8, ${list('key-account newsletter trade-fair partner vip')})) else '[]' end,
+  case when pg_temp.chance(r.n, 7, 25) then jsonb_build_array(pg_temp.one_of(r.n, 8, ${list('key-account newsletter trade-fair partner vip')})) else '[]' end
+    || case when r.n % 250 = 7 then '["beta"]'::jsonb else '[]' end || case when r.n % 10000 = 9 then '["pilot"]'::jsonb else '[]' end,
   ${customFields},
   pg_temp.born(r.n, ${total}), 'user', m.user_id, pg_temp.born(r.n, ${total}) + pg_temp.skewed(r.n, 14, 86400000) * interval '1 millisecond', 'user', m.user_id,
   case when pg_temp.chance(r.n, 15, 1) then pg_temp.born(r.n, ${total}) + interval '1 day' end`

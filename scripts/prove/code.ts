@@ -334,56 +334,48 @@ export const codeMutations: readonly Mutation[] = [
   // Tags
   test(
     'src/records/tags/change.test.ts',
-    'it is renamed afterwards',
     'a tag that is renamed takes the others of the record along',
     'it is renamed afterwards',
     replace('src/records/tags/change.ts', ' else given.tag end as tag', ' end as tag'),
   ),
   test(
     'src/records/tags/change.test.ts',
-    'the records of other organizations stay as they are',
     'a change of a tag forgets the tenant',
     'the records of other organizations stay as they are',
     replace('src/records/tags/change.ts', /\$\{sameOrganization\(t\)\} and (?=\$\{t\.tag\})/, ''),
   ),
   test(
     'src/records/tags/change.test.ts',
-    'whoever may not change all records',
     'a tag is changed by whoever may manage tags',
     'whoever may not change all records',
     replace('src/records/tags/change.ts', "!== 'all')", '=== undefined)'),
   ),
   test(
     'src/records/tags/change.test.ts',
-    'is renamed there, too',
     'a tag is renamed past those who are putting it on records',
     'is renamed there, too',
     replace('src/records/tags/change.ts', 'select app.await_tagging(', 'select ('),
   ),
   test(
     'src/records/tags/change.test.ts',
-    'it is renamed afterwards',
     'a rename of a tag holds up those whose records it waits for',
     'it is renamed afterwards',
     replace('migrations/0019_tag-changes.sql', "  RAISE EXCEPTION USING ERRCODE = 'ZC001';\n", ''),
   ),
   test(
     'src/records/tags/uses.test.ts',
-    'through the life of every',
     'deleted records count among those that have a tag',
     'through the life of every',
     replace('migrations/0019_tag-changes.sql', ' AND NEW.deleted_at IS NULL THEN', ' THEN'),
   ),
   test(
     'src/testing/isolation-without-row-security.test.ts',
-    'listTags',
     'the list of tags forgets the tenant',
     'listTags',
     replace('src/records/tags/tags.ts', 'within(t, level) }', "within(t, level).append(sql.raw(' or true')) }"),
   ),
   test(
     'src/testing/coverage.test.ts',
-    'changeAccountTags 200',
     'a tag that is added takes the place of the others',
     'changeAccountTags 200',
     replace('src/records/tags/record-tags.ts', '[...before.tags, ...add]', 'add'),
@@ -392,14 +384,12 @@ export const codeMutations: readonly Mutation[] = [
   // Searchable custom fields
   test(
     'src/modules/custom-fields/searchable.test.ts',
-    'of its kind of record and organization alone',
     'what one organization does not search nobody finds',
     'of its kind of record and organization alone',
     replace('migrations/0018_searchable-custom-fields.sql', 'u.organization_id = %%1$s.organization_id AND ', ''),
   ),
   test(
     'src/modules/custom-fields/searchable.test.ts',
-    'once a job has been through all records',
     'the documents of old records keep what is not searched any more',
     'once a job has been through all records',
     replace(
@@ -410,7 +400,6 @@ export const codeMutations: readonly Mutation[] = [
   ),
   test(
     'src/testing/isolation-catalog.test.ts',
-    'a document is made anew for a record of the tenant',
     'documents of all tenants can be forged',
     'a document is made anew for a record of the tenant',
     replace(
@@ -423,28 +412,24 @@ export const codeMutations: readonly Mutation[] = [
   // References in custom fields, when records are merged
   test(
     'src/records/merge/merge.test.ts',
-    'in custom fields follow',
     'a merge leaves the keys of custom fields behind',
     'in custom fields follow',
     replace('src/records/merge/custom-references.ts', 'sql.join(keys)', 'sql.join(keys.slice(1))'),
   ),
   test(
     'src/records/merge/merge.test.ts',
-    'in custom fields follow',
     'a merge leaves unique values of custom fields to the losers',
     'in custom fields follow',
     replace('src/records/merge/custom-references.ts', 'uniqueFields.length > 0', 'uniqueFields.length > 9'),
   ),
   test(
     'src/records/merge/merge.test.ts',
-    'go back as they were',
     'undoing a merge spells references in custom fields anew',
     'go back as they were',
     replace('src/records/merge/custom-references.ts', /written: sql`[^`]*`/, 'written: LOSER'),
   ),
   test(
     'src/records/merge/merge.test.ts',
-    'somebody moved them since',
     'undoing a merge takes references in custom fields from where somebody has led them',
     'somebody moved them since',
     replace('src/records/merge/custom-references.ts', / = (?=\S+previous\}\n)/, " is not null or '' = "),

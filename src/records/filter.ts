@@ -9,9 +9,16 @@ import type { DefinitionsInUse } from './custom-fields/definitions.js'
 import { keyCondition, readyField } from './custom-fields/filter.js'
 import type { Field, Target } from './fields.js'
 import { type Money, toMinorUnits } from './money.js'
-import { type CustomKeys, type Membership, type Readable, type Relation, targetOf } from './record-type.js'
+import {
+  type CustomKeys,
+  type Listing,
+  type Membership,
+  type Readable,
+  type Relation,
+  targetOf,
+} from './record-type.js'
 import { missingReference, reachable } from './references.js'
-import { levelOf, scopeParameters } from './scope.js'
+import { levelOf, requireLevel, scopeParameters, within } from './scope.js'
 
 /** Every filter of the contract. */
 type AnyFilter = components['schemas'][Extract<keyof components['schemas'], `${string}Filter`>]
@@ -173,8 +180,18 @@ class Compiler {
       return { shape: `${name} ${op} ${value}`, sql: () => compare(operand, [wanted]) }
     }
     const places = operand.encode(value, op, pointer).map((parameterValue) => this.#place(parameterValue))
-    const parameters = () => places.map((place) => sql`${parameter(place)}`)
-    return { shape: `${name} ${op}`, sql: () => compare(operand, parameters()) }
+    const given = () => places.map((place) => sql`${parameter(place)}`)
+    const own = () => compare(operand, given())
+    const listing = type.listings?.[name]
+    const matches = LISTED[op]
+    if (!listing || !matches) return { shape: `${name} ${op}`, sql: own }
+    const level = type.level?.(this.#scope) ?? requireLevel(this.#scope, `${type.plural}:read`)
+    const isListed = () => listed(type, listing, level, matches(listing.value, given()))
+    return {
+      shape: `${name} ${op} ${level}`,
+      // Both say the same: for PostgreSQL, which takes them for two, `coalesce` hides what the first one lets through.
+      sql: (isRequired) => (isRequired ? sql`(coalesce(${own()}, false) and ${isListed()})` : own()),
+    }
   }
 
   #membershipCondition(
@@ -271,6 +288,19 @@ class Compiler {
     return check({ ...scopeParameters(scope), ...Object.fromEntries(ids) })
   }
 }
+
+/** The conditions on a list that a row for one of its texts can answer. */
+const LISTED: Partial<Record<Operator, (value: AnyPgColumn, given: SQL[]) => SQL>> = {
+  has: (value, [text]) => sql`${value} = ${text}::text`,
+  hasAny: (value, [texts]) => sql`${value} = any(${texts}::text[])`,
+}
+
+/**
+ * That a record is among those which some rows lead to, of all that the caller may see. Beside a condition that says the same it leaves
+ * PostgreSQL the choice to begin with these rows, where they are few, or to walk an order.
+ */
+const listed = ({ object, id }: Readable<unknown>, { rows }: Listing, level: Level, matches: SQL): SQL =>
+  sql`exists (select from ${rows} where ${within(rows, level)} and ${rows.object} = ${sql.raw(`'${object}'`)} and ${rows.recordId} = ${id} and ${matches})`
 
 /**
  * Where the condition is required, PostgreSQL may join from either side. Elsewhere it would rather gather all related records that

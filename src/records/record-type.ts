@@ -11,6 +11,7 @@ import { column, type Field, instantField, keyOf, optionalList, type Row, refere
 import { narrower, type Part, partsOfTeam, requireLevel, within } from './scope.js'
 import { crmSegmentMembers, crmSegments } from './segments/table.js'
 import { crmFollowers, type KeyColumn, keySlotsOf } from './table.js'
+import { crmTagUses } from './tags/table.js'
 
 /** The properties that every record has. */
 export type RecordMeta = Pick<
@@ -146,6 +147,14 @@ const memberships = (object: string) => ({
   segments: { rows: crmSegmentMembers, value: crmSegmentMembers.segmentId, target: staticSegment(object) },
 })
 
+/** Rows of another table that say the same as a list of texts in a live record, and lead to the records that have one in it. */
+export type Listing = {
+  rows: PgTable & Record<'organizationId' | 'object' | 'recordId' | 'ownerId' | 'teamId', PgColumn>
+  value: PgColumn
+}
+
+const listings = { tags: { rows: crmTagUses, value: crmTagUses.tag } }
+
 /** The names that only filters know. */
 export type MembershipName = keyof ReturnType<typeof memberships>
 
@@ -168,6 +177,8 @@ export type Readable<Resource, Sort extends string = string> = {
   relations?: Readonly<Record<string, Relation>>
   /** What filters see beside the fields. */
   memberships?: Readonly<Record<string, Membership>>
+  /** What leads to the records that have something in a list. */
+  listings?: Readonly<Record<string, Listing>>
   /** Where the keys of custom fields are, of a kind of record that can have some. */
   custom?: CustomKeys
   /** The rows that a caller with this level of the read permission sees. */
@@ -342,6 +353,7 @@ export function defineRecord<Resource extends RecordMeta>() {
       ...readable,
       ...definition,
       memberships: memberships(definition.object),
+      listings,
       follows: (definition.follows ?? {}) as Record<string, string | null | undefined>,
       duplicates: definition.duplicates ?? {},
       unique: definition.unique as Record<string, PgColumn>,

@@ -81,7 +81,7 @@ describe('a custom field is searched', () => {
   })
 
   test('of its kind of record and organization alone', async () => {
-    const [mine, stranger] = [owner, await harness.newOrganization()]
+    const stranger = await harness.newOrganization()
     await define('note', 'text', { searchable: false })
     await define('note', 'text', { object: 'contact' })
     await create('Mine', { note: 'saffron' })
