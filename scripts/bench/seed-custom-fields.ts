@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { SEARCHABLE } from '../../src/modules/custom-fields/rules.js'
 import type { CustomField } from '../../src/records/custom-fields/definitions.js'
 import { keyOfValue, keyToCompare } from '../../src/records/custom-fields/key.js'
 
@@ -43,8 +44,6 @@ const FIELDS: Readonly<Record<Kind, readonly Seeded[]>> = {
   ],
 }
 
-const isText = (type: CustomField['type']): boolean => type === 'text' || type === 'select'
-
 /** As an organization defines it by the API. */
 const definition = ({ key, type, from, referenceObject }: Seeded, object: Kind = 'contact') => ({
   ...{
@@ -63,7 +62,7 @@ const definition = ({ key, type, from, referenceObject }: Seeded, object: Kind =
       : [],
   ...{ minimum: null, maximum: null, minLength: null, maxLength: null },
   ...{ required: false, unique: false, filterable: true, personalData: false, archived: false, indexState: 'ready' },
-  ...(isText(type) ? { searchable: true, searchState: 'ready' } : { searchable: false, searchState: 'none' }),
+  ...(SEARCHABLE.has(type) ? { searchable: true, searchState: 'ready' } : { searchable: false, searchState: 'none' }),
 })
 
 const keyOf = (field: Seeded, value: unknown): string => keyOfValue(definition(field) as unknown as CustomField, value)

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { CustomField } from '../../records/custom-fields/definitions.js'
+import { must } from '../../testing/access-world.js'
 import { eventsOf, type Row, refused } from '../../testing/case.js'
 import { type Caller, createHarness, type Harness } from '../../testing/harness.js'
 import { customFieldBackfill } from './jobs.js'
@@ -7,7 +8,6 @@ import { customFieldBackfill } from './jobs.js'
 const path = '/api/v1/custom-fields'
 const accounts = '/api/v1/accounts'
 
-type Stored = Row & { id: string }
 type Hit = { title: string; highlights: { field: string; text: string; ranges: [number, number][] }[] }
 
 let harness: Harness
@@ -20,31 +20,19 @@ beforeEach(async () => {
 })
 afterAll(() => harness.close())
 
-async function define(key: string, type: string, more: Row = {}): Promise<CustomField> {
-  const reply = await owner.post(path, { object: 'account', key, type, label: key, ...more })
-  expect(reply.statusCode, reply.payload).toBe(201)
-  return reply.json()
-}
+const define = async (key: string, type: string, more: Row = {}): Promise<CustomField> =>
+  (await must(owner.post(path, { object: 'account', key, type, label: key, ...more }))).json()
 
-async function change(id: string, patch: Row): Promise<CustomField> {
-  const reply = await owner.patch(`${path}/${id}`, patch)
-  expect(reply.statusCode, reply.payload).toBe(200)
-  return reply.json()
-}
+const change = async (id: string, patch: Row): Promise<CustomField> =>
+  (await must(owner.patch(`${path}/${id}`, patch))).json()
 
-const fieldOf = async (id: string) => (await owner.get(`${path}/${id}`)).json<CustomField>()
+const fieldOf = async (id: string): Promise<CustomField> => (await must(owner.get(`${path}/${id}`))).json()
 
-async function create(name: string, customFields: Row = {}): Promise<Stored> {
-  const reply = await owner.post(accounts, { name, customFields })
-  expect(reply.statusCode, reply.payload).toBe(201)
-  return reply.json()
-}
+const create = async (name: string, customFields: Row = {}): Promise<{ id: string }> =>
+  (await must(owner.post(accounts, { name, customFields }))).json()
 
-async function search(q: string): Promise<Hit[]> {
-  const reply = await owner.get(`/api/v1/search?${new URLSearchParams({ q })}`)
-  expect(reply.statusCode, reply.payload).toBe(200)
-  return reply.json<{ data: Hit[] }>().data
-}
+const search = async (q: string): Promise<Hit[]> =>
+  (await must(owner.get(`/api/v1/search?${new URLSearchParams({ q })}`))).json<{ data: Hit[] }>().data
 
 /** The names that a search of all kinds and one of accounts find, which are the same. */
 async function found(q: string): Promise<string[]> {
