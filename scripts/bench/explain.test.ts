@@ -41,6 +41,16 @@ it('a custom field is filtered and sorted by the index of its key slot, also dee
   expect(reads.length).toBeGreaterThan(20)
 })
 
+it('a filter that requires a tag begins with its uses, where they are few', () => {
+  const reads = explained.filter(({ text, statement }) => text.includes('crm_tag_uses') && statement.endsWith('.query'))
+  expect(reads.map(({ request, plans }) => [request, plans[plans.chosen].indexes])).toEqual([
+    [
+      'POST /api/v1/accounts/query as owner',
+      ['crm_tag_uses_organization_id_tag_object_record_id_pk', 'crm_accounts_organization_id_id_pk'],
+    ],
+  ])
+})
+
 it('what refers to a merged record in custom fields is found by keys, by unique values, and else among those of the organization', () => {
   const finding = explained.filter(({ text }) => text.includes('custom_key_') && text.includes('for no key update'))
   expect(finding.map(({ request }) => request)).toEqual(['POST /api/v1/accounts/merge as owner'])
